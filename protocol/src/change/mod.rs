@@ -1,0 +1,158 @@
+//! Every kind of change that a message can carry. Externally tagged: a change is a map with one entry,
+//! its kind, so an unknown kind is seen before its content is.
+
+mod account;
+mod check;
+mod item;
+mod mark;
+mod policy;
+mod price;
+mod stock;
+
+use serde::{Deserialize, Serialize};
+
+pub use account::{Account, AccountRemoved, Credit, CreditRemoved};
+pub use check::InvalidChange;
+pub use item::{
+    Item, ItemRemoved, ItemStatus, KitComponent, Reference, ReferenceKind, ReferenceRemoved, Relation,
+    RelationKind,
+};
+pub use mark::{
+    ChainPoint, Claim, Invalidate, InvalidateMode, InvalidateScope, Part, PriceSelection,
+    RuleVersionActivated, SnapshotApproved, SnapshotBegin, SnapshotEnd, SnapshotScope, Table, Tick,
+    UnitBegin, UnitCommit,
+};
+pub use policy::{
+    CustomerKey, Defaults, ItemKeyKind, LevelPolicy, LevelRule, Ownership, OwnershipRule, PastBudget,
+    PastDue, Policy, PolicyDocument, Rounding, Sourcing, SourcingMode, Staleness, StalenessRule,
+    StalenessTable, WarehouseKey,
+};
+pub use price::{
+    Break, Cap, CapBasis, CapPast, CapRemoved, Method, ParentList, PriceKey, PriceRow, PriceScope,
+    PriceScopeKind, Prices, PricesRemoved, ScopeHeader, ScopeMember, ScopeRemoved,
+};
+pub use stock::{
+    Lot, LotsSet, OversellSet, Receipt, Reflected, ReflectedLine, SafetySet, StockAdjust, StockRemoved,
+    StockSet, SupplyRemoved, SupplySet,
+};
+
+use crate::subject::Subject;
+
+/// One change, or one mark of the chain that carries it. On the wire `{"stock_set": {...}}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    StockSet(StockSet),
+    StockAdjust(StockAdjust),
+    StockRemoved(StockRemoved),
+    SupplySet(SupplySet),
+    SupplyRemoved(SupplyRemoved),
+    LotsSet(LotsSet),
+    SafetySet(SafetySet),
+    OversellSet(OversellSet),
+    Credit(Credit),
+    CreditRemoved(CreditRemoved),
+    Cap(Cap),
+    CapRemoved(CapRemoved),
+
+    Item(Item),
+    ItemRemoved(ItemRemoved),
+    Reference(Reference),
+    ReferenceRemoved(ReferenceRemoved),
+    Account(Account),
+    AccountRemoved(AccountRemoved),
+    Scope(ScopeHeader),
+    ScopeRemoved(ScopeRemoved),
+    Prices(Prices),
+    PricesRemoved(PricesRemoved),
+    Policy(Policy),
+
+    Claim(Claim),
+    Tick(Tick),
+    Invalidate(Invalidate),
+    UnitBegin(UnitBegin),
+    UnitCommit(UnitCommit),
+    SnapshotBegin(SnapshotBegin),
+    SnapshotEnd(SnapshotEnd),
+    Part(Part),
+    SnapshotApproved(SnapshotApproved),
+    RuleVersionActivated(RuleVersionActivated),
+}
+
+/// Where a kind of change may be published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// `ledger.stock.<source>`
+    Stock,
+    /// `catalog.<partition>.<source>`
+    Catalog,
+    /// Any chain of stock or catalog.
+    Chain,
+    /// `ledger.control`, or the shared catalog for catalog chains.
+    Operator,
+    /// `ledger.control`
+    Control,
+}
+
+impl Change {
+    /// The kind as on the wire.
+    pub fn kind(&self) -> &'static str {
+        self.described().0
+    }
+
+    /// Whether a message on `subject` may carry this kind.
+    pub fn fits(&self, subject: &Subject) -> bool {
+        match self.described().1 {
+            Place::Stock => matches!(subject, Subject::Stock(_)),
+            Place::Catalog => matches!(subject, Subject::Catalog(..)),
+            Place::Chain => matches!(subject, Subject::Stock(_) | Subject::Catalog(..) | Subject::Control),
+            Place::Operator => {
+                matches!(subject, Subject::Control | Subject::Catalog(crate::Partition::Shared, _))
+            }
+            Place::Control => matches!(subject, Subject::Control),
+        }
+    }
+
+    /// The table that this change writes a row of; `None` for marks.
+    pub fn table(&self) -> Option<Table> {
+        self.described().2
+    }
+
+    fn described(&self) -> (&'static str, Place, Option<Table>) {
+        match self {
+            Self::StockSet(_) => ("stock_set", Place::Stock, Some(Table::Stock)),
+            Self::StockAdjust(_) => ("stock_adjust", Place::Stock, Some(Table::Stock)),
+            Self::StockRemoved(_) => ("stock_removed", Place::Stock, Some(Table::Stock)),
+            Self::SupplySet(_) => ("supply_set", Place::Stock, Some(Table::Supply)),
+            Self::SupplyRemoved(_) => ("supply_removed", Place::Stock, Some(Table::Supply)),
+            Self::LotsSet(_) => ("lots_set", Place::Stock, Some(Table::Lots)),
+            Self::SafetySet(_) => ("safety_set", Place::Stock, Some(Table::Safety)),
+            Self::OversellSet(_) => ("oversell_set", Place::Stock, Some(Table::Safety)),
+            Self::Credit(_) => ("credit", Place::Stock, Some(Table::Credit)),
+            Self::CreditRemoved(_) => ("credit_removed", Place::Stock, Some(Table::Credit)),
+            Self::Cap(_) => ("cap", Place::Stock, Some(Table::Caps)),
+            Self::CapRemoved(_) => ("cap_removed", Place::Stock, Some(Table::Caps)),
+            Self::Item(_) => ("item", Place::Catalog, Some(Table::Items)),
+            Self::ItemRemoved(_) => ("item_removed", Place::Catalog, Some(Table::Items)),
+            Self::Reference(_) => ("reference", Place::Catalog, Some(Table::References)),
+            Self::ReferenceRemoved(_) => ("reference_removed", Place::Catalog, Some(Table::References)),
+            Self::Account(_) => ("account", Place::Catalog, Some(Table::Accounts)),
+            Self::AccountRemoved(_) => ("account_removed", Place::Catalog, Some(Table::Accounts)),
+            Self::Scope(_) => ("scope", Place::Catalog, Some(Table::Scopes)),
+            Self::ScopeRemoved(_) => ("scope_removed", Place::Catalog, Some(Table::Scopes)),
+            Self::Prices(_) => ("prices", Place::Catalog, Some(Table::Prices)),
+            Self::PricesRemoved(_) => ("prices_removed", Place::Catalog, Some(Table::Prices)),
+            Self::Policy(_) => ("policy", Place::Catalog, Some(Table::Policies)),
+            Self::Claim(_) => ("claim", Place::Chain, None),
+            Self::Tick(_) => ("tick", Place::Chain, None),
+            Self::Invalidate(_) => ("invalidate", Place::Chain, None),
+            Self::UnitBegin(_) => ("unit_begin", Place::Chain, None),
+            Self::UnitCommit(_) => ("unit_commit", Place::Chain, None),
+            Self::SnapshotBegin(_) => ("snapshot_begin", Place::Chain, None),
+            Self::SnapshotEnd(_) => ("snapshot_end", Place::Chain, None),
+            Self::Part(_) => ("part", Place::Chain, None),
+            Self::SnapshotApproved(_) => ("snapshot_approved", Place::Operator, None),
+            Self::RuleVersionActivated(_) => ("rule_version_activated", Place::Control, None),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Bytes to values and back, with every limit checked before anything is allocated for it.
+//!
+//! A message is MessagePack (maps with names) unless its `Content-Type` says JSON. The size is checked
+//! first, then the nesting in one scan without allocation (serde_json's own limit is fixed at 128), then
+//! the counts while decoding. What is allocated is bounded by the bytes that really arrived: no length that
+//! a message merely claims is trusted.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{DeserializeOwned, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::limits::{DEPTH_MAX, ENVELOPE_VERSION, MESSAGE_BYTES_MAX};
+use crate::{Change, Envelope};
+
+/// How a message or request is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    MessagePack,
+    Json,
+}
+
+/// Content type of MessagePack; also what a message without a content type is.
+pub const CONTENT_TYPE_MESSAGEPACK: &str = "application/msgpack";
+pub const CONTENT_TYPE_JSON: &str = "application/json";
+
+/// Why bytes are no message, request or answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    #[error("{bytes} bytes; the most is {max}")]
+    TooLarge { bytes: usize, max: usize },
+    #[error("nested deeper than {DEPTH_MAX}")]
+    TooDeep,
+    /// The writer is newer than this build: nothing is wrong with the message.
+    #[error(
+        "envelope version {version} is newer than {ENVELOPE_VERSION}, the highest that this build reads: upgrade it"
+    )]
+    NewerVersion { version: u16 },
+    #[error("content type {content_type:?} is neither {CONTENT_TYPE_MESSAGEPACK} nor {CONTENT_TYPE_JSON}")]
+    ContentType { content_type: String },
+    /// `path` names the field, as in `lines[3].quantity`; `.` is the whole.
+    #[error("{path}: {reason}")]
+    Malformed { path: String, reason: String },
+}
+
+/// What could not be encoded; a value of this crate only fails past the size limit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    #[error("{bytes} bytes; the most is {max}: split the message")]
+    TooLarge { bytes: usize, max: usize },
+    #[error("not encodable: {reason}")]
+    Unencodable { reason: String },
+}
+
+impl Encoding {
+    /// By media type, parameters ignored; none is MessagePack (as on the subjects).
+    pub fn of_content_type(content_type: Option<&str>) -> Result<Self, DecodeError> {
+        let Some(text) = content_type else { return Ok(Self::MessagePack) };
+        let media = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match media.as_str() {
+            "application/msgpack" | "application/vnd.msgpack" | "application/x-msgpack" => {
+                Ok(Self::MessagePack)
+            }
+            "application/json" => Ok(Self::Json),
+            _ => Err(DecodeError::ContentType { content_type: text.chars().take(64).collect() }),
+        }
+    }
+
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::MessagePack => CONTENT_TYPE_MESSAGEPACK,
+            Self::Json => CONTENT_TYPE_JSON,
+        }
+    }
+}
+
+/// One change message. Unknown fields and kinds are refused at a version this build knows.
+pub fn decode_envelope(encoding: Encoding, bytes: &[u8]) -> Result<Envelope, DecodeError> {
+    let error = match decode::<Envelope>(encoding, bytes, MESSAGE_BYTES_MAX) {
+        Ok(envelope) if envelope.version == ENVELOPE_VERSION => return Ok(envelope),
+        Ok(envelope) if envelope.version > ENVELOPE_VERSION => {
+            return Err(DecodeError::NewerVersion { version: envelope.version });
+        }
+        Ok(_) => DecodeError::Malformed { path: "version".into(), reason: "versions start at 1".into() },
+        Err(error @ DecodeError::Malformed { .. }) => error,
+        Err(error) => return Err(error),
+    };
+    // What this build cannot read may be a newer version's: only its number is looked at.
+    match decode::<VersionOnly>(encoding, bytes, MESSAGE_BYTES_MAX) {
+        Ok(VersionOnly { version }) if version > ENVELOPE_VERSION => {
+            Err(DecodeError::NewerVersion { version })
+        }
+        _ => Err(error),
+    }
+}
+
+#[derive(Deserialize)]
+struct VersionOnly {
+    version: u16,
+}
+
+/// Refused above [`MESSAGE_BYTES_MAX`].
+pub fn encode_envelope(encoding: Encoding, envelope: &Envelope) -> Result<Vec<u8>, EncodeError> {
+    let bytes = encode(encoding, envelope)?;
+    if bytes.len() > MESSAGE_BYTES_MAX {
+        return Err(EncodeError::TooLarge { bytes: bytes.len(), max: MESSAGE_BYTES_MAX });
+    }
+    Ok(bytes)
+}
+
+/// Any value of this crate, from at most `bytes_max` bytes.
+pub fn decode<T: DeserializeOwned>(
+    encoding: Encoding,
+    bytes: &[u8],
+    bytes_max: usize,
+) -> Result<T, DecodeError> {
+    if bytes.len() > bytes_max {
+        return Err(DecodeError::TooLarge { bytes: bytes.len(), max: bytes_max });
+    }
+    match encoding {
+        Encoding::Json => {
+            check_json_depth(bytes)?;
+            let mut json = serde_json::Deserializer::from_slice(bytes);
+            let value = serde_path_to_error::deserialize(&mut json).map_err(malformed)?;
+            json.end().map_err(|e| DecodeError::Malformed { path: ".".into(), reason: e.to_string() })?;
+            Ok(value)
+        }
+        Encoding::MessagePack => {
+            let mut pack = rmp_serde::Deserializer::from_read_ref(bytes);
+            pack.set_max_depth(DEPTH_MAX);
+            let value = serde_path_to_error::deserialize(&mut pack).map_err(malformed)?;
+            let rest = pack.get_ref().len();
+            if rest > 0 {
+                let reason = format!("{rest} bytes follow the end of the message");
+                return Err(DecodeError::Malformed { path: ".".into(), reason });
+            }
+            Ok(value)
+        }
+    }
+}
+
+fn malformed<E: fmt::Display>(error: serde_path_to_error::Error<E>) -> DecodeError {
+    let path = error.path().to_string();
+    DecodeError::Malformed { path, reason: error.into_inner().to_string() }
+}
+
+/// Any value of this crate; MessagePack maps carry names.
+pub fn encode<T: Serialize>(encoding: Encoding, value: &T) -> Result<Vec<u8>, EncodeError> {
+    match encoding {
+        Encoding::Json => {
+            serde_json::to_vec(value).map_err(|e| EncodeError::Unencodable { reason: e.to_string() })
+        }
+        Encoding::MessagePack => {
+            rmp_serde::to_vec_named(value).map_err(|e| EncodeError::Unencodable { reason: e.to_string() })
+        }
+    }
+}
+
+/// The changes alone in canonical MessagePack: named maps in declaration order, absent fields left out,
+/// integers in their shortest form. What digests cover.
+pub(crate) fn write_canonical<T: Serialize>(value: &T, hash: &mut xxhash_rust::xxh3::Xxh3) {
+    struct Into<'a>(&'a mut xxhash_rust::xxh3::Xxh3);
+    impl std::io::Write for Into<'_> {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut serializer = rmp_serde::Serializer::new(Into(hash)).with_struct_map();
+    let written = value.serialize(&mut serializer);
+    assert!(written.is_ok(), "wire types serialize into a hash without failing");
+}
+
+/// XXH3-128 of the canonical MessagePack of one change: what a row's digest is made of.
+pub fn change_hash(change: &Change) -> u128 {
+    let mut hash = xxhash_rust::xxh3::Xxh3::new();
+    write_canonical(change, &mut hash);
+    hash.digest128()
+}
+
+fn check_json_depth(bytes: &[u8]) -> Result<(), DecodeError> {
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for byte in bytes {
+        if in_string {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_string = false,
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > DEPTH_MAX {
+                    return Err(DecodeError::TooDeep);
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A list of at most `MAX`; the error says so, and nothing is reserved for a length that is only claimed.
+pub(crate) fn bounded<'de, D, T, const MAX: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Bounded<T, const MAX: usize>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Bounded<T, MAX> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {MAX}")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+            let mut values = Vec::new();
+            while let Some(value) = list.next_element()? {
+                if values.len() == MAX {
+                    return Err(de::Error::custom(format_args!("more than {MAX} elements; split it")));
+                }
+                values.push(value);
+            }
+            Ok(values)
+        }
+    }
+
+    deserializer.deserialize_seq(Bounded::<T, MAX>(PhantomData))
+}

@@ -1,0 +1,39 @@
+//! Every limit of the wire on one screen. A limit that a verdict of the fold depends on is part of
+//! rule version 1 and changes only with the rule version.
+
+/// Version of the envelope that this build writes and the highest it reads.
+pub const ENVELOPE_VERSION: u16 = 1;
+
+/// Largest change message, in bytes of its payload.
+pub const MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// Most changes in one message.
+pub const MESSAGE_CHANGES_MAX: usize = 1_024;
+/// Most rows in one `prices` change: a message is at most that many anyway.
+pub const PRICE_ROWS_MAX: usize = 1_024;
+/// Most breaks of one price row.
+pub const PRICE_BREAKS_MAX: usize = 64;
+/// Nesting of a message or request: maps and arrays inside each other.
+pub const DEPTH_MAX: usize = 32;
+/// Largest snapshot chunk on the ledger, in bytes, so that orders pass between two of them.
+pub const LEDGER_CHUNK_BYTES_MAX: usize = 32 * 1024;
+
+/// Longest id, in bytes of UTF-8.
+pub const ID_BYTES_MAX: usize = 64;
+/// Longest free text (descriptions, reasons), in bytes of UTF-8.
+pub const TEXT_BYTES_MAX: usize = 1_024;
+
+/// Most lines of one lookup.
+pub const LOOKUP_LINES_MAX: usize = 500;
+/// Largest lookup request body, in bytes.
+pub const LOOKUP_BYTES_MAX: usize = 512 * 1024;
+
+/// Most elements of a list inside an item, account or policy (units, components, groups...).
+pub const LIST_MAX: usize = 1_024;
+
+/// Partitions of the catalog beside `shared`.
+pub const PARTITIONS: u8 = 64;
+/// Subjects that one source can write: the ledger's, shared and one a partition.
+pub const TICK_SUBJECTS_MAX: usize = PARTITIONS as usize + 2;
+
+const _: () = assert!(LEDGER_CHUNK_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(PRICE_ROWS_MAX <= MESSAGE_CHANGES_MAX);
