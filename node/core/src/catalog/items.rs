@@ -1,0 +1,105 @@
+//! Items as lookups read them: interned, one immutable record each.
+
+use pannier_protocol::change::{Item, ItemStatus, RelationKind};
+use pannier_protocol::{Decimal, EntitlementId, ItemId};
+
+use crate::dictionary::{ClassNo, Dictionary, ItemNo, UomNo};
+use crate::quantity::Exact;
+use crate::rows::RowVersion;
+
+/// One item with everything that a lookup of it needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ItemRecord {
+    pub item: ItemNo,
+    pub id: ItemId,
+    pub base_uom: UomNo,
+    /// The base unit is always among them, as 1/1.
+    pub uoms: Box<[UomRecord]>,
+    pub class: Option<ClassNo>,
+    pub entitlement: Option<EntitlementId>,
+    pub status: ItemStatus,
+    pub backorder: bool,
+    pub lot_tracked: bool,
+    pub kit: Box<[KitPart]>,
+    pub relations: Box<[RelationRecord]>,
+    pub version: RowVersion,
+}
+
+/// A unit of the item.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UomRecord {
+    pub uom: UomNo,
+    /// Base units in one.
+    pub factor: Exact,
+    pub multiple: Option<Decimal>,
+    pub minimum: Option<Decimal>,
+}
+
+/// A component of a kit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KitPart {
+    pub item: ItemNo,
+    /// Per base unit of the kit, in `uom` of the component.
+    pub quantity: Decimal,
+    pub uom: UomNo,
+}
+
+/// An item that may stand for this one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RelationRecord {
+    pub relation: RelationKind,
+    pub item: ItemNo,
+    pub uom: UomNo,
+    /// Of `uom`, for one base unit of the item that carries the relation.
+    pub ratio: Exact,
+}
+
+impl ItemRecord {
+    /// Interns a checked change; `None` when a factor is no number.
+    pub fn new(change: &Item, version: RowVersion, dictionary: &Dictionary) -> Option<Self> {
+        let base_uom = dictionary.uoms.intern(change.base_uom.as_str());
+        let stated = change.uoms.iter().map(|unit| {
+            Some(UomRecord {
+                uom: dictionary.uoms.intern(unit.uom.as_str()),
+                factor: Exact::new(unit.numerator.into(), unit.denominator.into())?,
+                multiple: unit.multiple,
+                minimum: unit.minimum,
+            })
+        });
+        let mut uoms = stated.collect::<Option<Vec<_>>>()?;
+        if uoms.iter().all(|unit| unit.uom != base_uom) {
+            uoms.push(UomRecord { uom: base_uom, factor: Exact::ONE, multiple: None, minimum: None });
+        }
+        let kit = change.kit.iter().map(|part| KitPart {
+            item: dictionary.items.intern(part.item.as_str()),
+            quantity: part.quantity,
+            uom: dictionary.uoms.intern(part.uom.as_str()),
+        });
+        let relations = change.relations.iter().map(|relation| {
+            Some(RelationRecord {
+                relation: relation.relation,
+                item: dictionary.items.intern(relation.item.as_str()),
+                uom: dictionary.uoms.intern(relation.uom.as_str()),
+                ratio: Exact::new(relation.numerator.into(), relation.denominator.into())?,
+            })
+        });
+        Some(Self {
+            item: dictionary.items.intern(change.item.as_str()),
+            id: change.item.clone(),
+            base_uom,
+            uoms: uoms.into(),
+            class: change.class.as_ref().map(|class| dictionary.classes.intern(class.as_str())),
+            entitlement: change.entitlement.clone(),
+            status: change.status,
+            backorder: change.backorder,
+            lot_tracked: change.lot_tracked,
+            kit: kit.collect(),
+            relations: relations.collect::<Option<_>>()?,
+            version,
+        })
+    }
+
+    pub fn uom(&self, uom: UomNo) -> Option<&UomRecord> {
+        self.uoms.iter().find(|unit| unit.uom == uom)
+    }
+}

@@ -1,0 +1,85 @@
+//! What the tenant decides by data, with what holds until they do.
+
+use pannier_protocol::change::{
+    CustomerKey, Defaults, ItemKeyKind, LevelPolicy, LevelRule, Ownership, PastBudget, PastDue,
+    PolicyDocument, Rounding, Sourcing, SourcingMode, Staleness, Table, WarehouseKey,
+};
+use pannier_protocol::{ClassId, Currency, ListId, SourceId, WarehouseId, Zone};
+
+/// The documents in force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PolicySet {
+    pub levels: Vec<LevelRule>,
+    pub staleness: Staleness,
+    pub sourcing: Sourcing,
+    pub rounding: Rounding,
+    pub business_zone: Zone,
+    pub ownership: Ownership,
+    pub defaults: Defaults,
+}
+
+impl Default for PolicySet {
+    /// The default precedence of semantics 1.2; ages are told and nothing is refused for them.
+    fn default() -> Self {
+        let level = |name: &str, customer, item| LevelRule {
+            name: name.to_owned(),
+            customer,
+            item,
+            warehouse: WarehouseKey::Any,
+            policy: LevelPolicy::First,
+        };
+        Self {
+            levels: vec![
+                level("line_contract", CustomerKey::LineContract, ItemKeyKind::Any),
+                level("ship_to_contract", CustomerKey::ShipToContract, ItemKeyKind::Any),
+                level("customer_contract", CustomerKey::CustomerContract, ItemKeyKind::Any),
+                level("ancestor_contract", CustomerKey::AncestorContract, ItemKeyKind::Any),
+                level("group_contract", CustomerKey::GroupContract, ItemKeyKind::Any),
+                level("customer_price", CustomerKey::Customer, ItemKeyKind::Any),
+                level("group_item_price", CustomerKey::Group, ItemKeyKind::Item),
+                level("group_class_price", CustomerKey::Group, ItemKeyKind::Class),
+                level("promotion", CustomerKey::Promotion, ItemKeyKind::Any),
+                level("list", CustomerKey::List, ItemKeyKind::Any),
+            ],
+            staleness: Staleness { rules: Vec::new(), suspect: PastBudget::Refuse },
+            sourcing: Sourcing { mode: SourcingMode::Split, horizon_days: 90, past_due: PastDue::Ignore },
+            rounding: Rounding::HalfAway,
+            business_zone: Zone::utc(),
+            ownership: Ownership { rules: Vec::new() },
+            defaults: Defaults {
+                currency: Currency::new("USD").expect("USD is a currency"),
+                lists: vec![ListId::new("LIST").expect("LIST is an id")],
+            },
+        }
+    }
+}
+
+impl PolicySet {
+    /// Puts one document in force.
+    pub fn set(&mut self, document: PolicyDocument) {
+        match document {
+            PolicyDocument::Levels(levels) => self.levels = levels,
+            PolicyDocument::Staleness(staleness) => self.staleness = staleness,
+            PolicyDocument::Sourcing(sourcing) => self.sourcing = sourcing,
+            PolicyDocument::Rounding(rounding) => self.rounding = rounding,
+            PolicyDocument::BusinessZone(zone) => self.business_zone = zone,
+            PolicyDocument::Ownership(ownership) => self.ownership = ownership,
+            PolicyDocument::Defaults(defaults) => self.defaults = defaults,
+        }
+    }
+
+    /// The source whose rows count, by the first rule that matches; `None`: the lowest id that has a row.
+    pub fn owner(
+        &self,
+        table: Table,
+        warehouse: Option<&WarehouseId>,
+        class: Option<&ClassId>,
+    ) -> Option<&SourceId> {
+        let rule = self.ownership.rules.iter().find(|rule| {
+            (rule.table == table || rule.table == Table::All)
+                && rule.warehouse.as_ref().is_none_or(|named| Some(named) == warehouse)
+                && rule.class.as_ref().is_none_or(|named| Some(named) == class)
+        });
+        rule.map(|rule| &rule.source)
+    }
+}

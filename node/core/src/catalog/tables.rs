@@ -1,0 +1,39 @@
+//! The catalog as lookups load it: one immutable set of chains, replaced whole when a snapshot is swapped in.
+
+use std::sync::Arc;
+
+use pannier_protocol::limits::PARTITIONS;
+use pannier_protocol::{Partition, SourceId};
+
+use super::PolicySet;
+use crate::freshness::ChainStatus;
+
+/// The rows of one source in one partition.
+pub struct CatalogRows {}
+
+/// One chain: whose rows, how fresh, and the rows.
+#[derive(Clone)]
+pub struct CatalogChain {
+    pub source: SourceId,
+    pub partition: Partition,
+    pub status: Arc<ChainStatus>,
+    pub rows: Arc<CatalogRows>,
+}
+
+/// All chains of the catalog. A lookup loads it once and reads it to its end.
+pub struct CatalogTables {
+    /// By source id.
+    pub shared: Vec<CatalogChain>,
+    /// By partition, each by source id.
+    pub families: [Vec<CatalogChain>; PARTITIONS as usize],
+    pub policies: Arc<PolicySet>,
+}
+
+impl CatalogTables {
+    pub fn chains(&self, partition: Partition) -> &[CatalogChain] {
+        match partition {
+            Partition::Shared => &self.shared,
+            Partition::Family(number) => &self.families[usize::from(number)],
+        }
+    }
+}

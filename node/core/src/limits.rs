@@ -1,0 +1,39 @@
+//! Limits of the core on one screen. Those of the gate are part of rule version 1.
+
+/// Digests of the last messages that a chain remembers, to tell a duplicate from a fork.
+pub const DIGEST_WINDOW: usize = 1_024;
+/// A snapshot that would remove more than this share of its scope is parked until approved.
+pub const SNAPSHOT_REMOVAL_PERCENT_MAX: u64 = 10;
+/// Changes that an open unit may stage.
+pub const UNIT_CHANGES_MAX: usize = 1_000_000;
+/// Live changes that an open or parked snapshot keeps to apply on top of itself.
+pub const SNAPSHOT_OVERLAY_MAX: usize = 1_000_000;
+/// Ticks that wait for the chain they speak of to arrive.
+pub const TICKS_PENDING_MAX: usize = 16;
+/// Invalidations in force at a time; past it the oldest becomes one of its whole source.
+pub const INVALIDATIONS_MAX: usize = 1_024;
+
+/// Rows in one sorted block of a price scope.
+pub const BLOCK_ROWS_MAX: usize = 64;
+/// Lists that derive from each other in a row.
+pub const LIST_DEPTH_MAX: usize = 8;
+/// Accounts above an account.
+pub const ANCESTORS_MAX: usize = 16;
+/// Kits inside kits.
+pub const KIT_DEPTH_MAX: usize = 4;
+/// Replacements that hand on to each other.
+pub const REPLACEMENT_DEPTH_MAX: usize = 8;
+/// Rejected candidates that `explain` names.
+pub const EXPLAIN_CANDIDATES_MAX: usize = 64;
+/// Offers of one line.
+pub const OFFERS_MAX: usize = 16;
+/// Entries of one line's schedule.
+pub const SCHEDULE_ENTRIES_MAX: usize = 64;
+
+/// DashMap's default shard count locks readers out for 220 ms when one of its few shards grows at 12 M rows;
+/// with this many it is under a millisecond.
+pub const TABLE_SHARDS: usize = 4_096;
+/// Shards of maps with few entries.
+pub const TABLE_SHARDS_SMALL: usize = 64;
+
+const _: () = assert!(TABLE_SHARDS.is_power_of_two() && TABLE_SHARDS_SMALL.is_power_of_two());
