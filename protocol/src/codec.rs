@@ -1,9 +1,11 @@
 //! Bytes to values and back, with every limit checked before anything is allocated for it.
 //!
 //! A message is MessagePack (maps with names) unless its `Content-Type` says JSON. The size is checked
-//! first, then the nesting in one scan without allocation (serde_json's own limit is fixed at 128), then
-//! the counts while decoding. What is allocated is bounded by the bytes that really arrived: no length that
-//! a message merely claims is trusted.
+//! first, then nesting and form in one scan without allocation (`codec/scan.rs`), then the counts while
+//! decoding. What is allocated is bounded by the bytes that really arrived: no length that a message merely
+//! claims is trusted.
+
+mod scan;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -87,17 +89,19 @@ pub fn decode_envelope(encoding: Encoding, bytes: &[u8]) -> Result<Envelope, Dec
         Err(error) => return Err(error),
     };
     // What this build cannot read may be a newer version's: only its number is looked at.
-    match decode::<VersionOnly>(encoding, bytes, MESSAGE_BYTES_MAX) {
-        Ok(VersionOnly { version }) if version > ENVELOPE_VERSION => {
-            Err(DecodeError::NewerVersion { version })
-        }
+    let version = match encoding {
+        Encoding::Json => serde_json::from_slice(bytes).map(|VersionOnly { version }| version).ok(),
+        Encoding::MessagePack => rmp_serde::from_slice(bytes).map(|VersionOnly { version }| version).ok(),
+    };
+    match version.map(|version| u16::try_from(version).unwrap_or(u16::MAX)) {
+        Some(version) if version > ENVELOPE_VERSION => Err(DecodeError::NewerVersion { version }),
         _ => Err(error),
     }
 }
 
 #[derive(Deserialize)]
 struct VersionOnly {
-    version: u16,
+    version: u64,
 }
 
 /// Refused above [`MESSAGE_BYTES_MAX`].
@@ -120,22 +124,16 @@ pub fn decode<T: DeserializeOwned>(
     }
     match encoding {
         Encoding::Json => {
-            check_json_depth(bytes)?;
+            scan::check_json(bytes)?;
             let mut json = serde_json::Deserializer::from_slice(bytes);
             let value = serde_path_to_error::deserialize(&mut json).map_err(malformed)?;
             json.end().map_err(|e| DecodeError::Malformed { path: ".".into(), reason: e.to_string() })?;
             Ok(value)
         }
         Encoding::MessagePack => {
+            scan::check_msgpack(bytes)?;
             let mut pack = rmp_serde::Deserializer::from_read_ref(bytes);
-            pack.set_max_depth(DEPTH_MAX);
-            let value = serde_path_to_error::deserialize(&mut pack).map_err(malformed)?;
-            let rest = pack.get_ref().len();
-            if rest > 0 {
-                let reason = format!("{rest} bytes follow the end of the message");
-                return Err(DecodeError::Malformed { path: ".".into(), reason });
-            }
-            Ok(value)
+            serde_path_to_error::deserialize(&mut pack).map_err(malformed)
         }
     }
 }
@@ -182,31 +180,39 @@ pub fn change_hash(change: &Change) -> u128 {
     hash.digest128()
 }
 
-fn check_json_depth(bytes: &[u8]) -> Result<(), DecodeError> {
-    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-    for byte in bytes {
-        if in_string {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => in_string = false,
-                _ => {}
-            }
-            continue;
+/// A text of at most `MAX` bytes; see [`bounded_text`].
+pub(crate) fn bounded_option<'de, D, const MAX: usize>(deserializer: D) -> Result<Option<String>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    #[derive(Deserialize)]
+    struct Text<const MAX: usize>(#[serde(deserialize_with = "bounded_text::<_, MAX>")] String);
+    Option::<Text<MAX>>::deserialize(deserializer).map(|text| text.map(|Text(text)| text))
+}
+
+/// A text of at most `MAX` bytes, checked before it is copied.
+pub(crate) fn bounded_text<'de, D, const MAX: usize>(deserializer: D) -> Result<String, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    struct Bounded<const MAX: usize>;
+
+    impl<const MAX: usize> Visitor<'_> for Bounded<MAX> {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a text of at most {MAX} bytes")
         }
-        match byte {
-            b'"' => in_string = true,
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > DEPTH_MAX {
-                    return Err(DecodeError::TooDeep);
-                }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<String, E> {
+            if text.len() > MAX {
+                return Err(E::custom(format_args!("a text has {} bytes; the most is {MAX}", text.len())));
             }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
+            Ok(text.to_owned())
         }
     }
-    Ok(())
+
+    deserializer.deserialize_str(Bounded::<MAX>)
 }
 
 /// A list of at most `MAX`; the error says so, and nothing is reserved for a length that is only claimed.

@@ -169,12 +169,30 @@ impl de::Visitor<'_> for DecimalText {
     }
 }
 
+struct DecimalMicros;
+
+impl de::Visitor<'_> for DecimalMicros {
+    type Value = Decimal;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a decimal as an integer of millionths")
+    }
+
+    fn visit_i64<E: de::Error>(self, micros: i64) -> Result<Decimal, E> {
+        Ok(Decimal(micros))
+    }
+
+    fn visit_u64<E: de::Error>(self, micros: u64) -> Result<Decimal, E> {
+        i64::try_from(micros).map(Decimal).map_err(|_| E::custom(DecimalError::Overflow))
+    }
+}
+
 impl<'de> Deserialize<'de> for Decimal {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
             deserializer.deserialize_str(DecimalText)
         } else {
-            i64::deserialize(deserializer).map(Self)
+            deserializer.deserialize_i64(DecimalMicros)
         }
     }
 }

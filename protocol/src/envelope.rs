@@ -1,11 +1,13 @@
-//! What every change message carries around its changes.
+//! What every change message carries around its changes, and what makes it a message that may stand on its
+//! subject. A wrong one is poison as a whole: half a batch is not what the source said.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::limits::{ENVELOPE_VERSION, MESSAGE_CHANGES_MAX};
+use crate::limits::{ENVELOPE_VERSION, MESSAGE_CHANGES_MAX, SOURCE_SEQUENCE_MAX, TRACEPARENT_BYTES_MAX};
+use crate::subject::Subject;
 use crate::{Change, Incarnation, SourceId, Timestamp, TransactionId, codec};
 
 /// A publisher's own number of a message: dense within one subject and epoch, from 1.
@@ -58,7 +60,11 @@ pub struct Envelope {
     /// The publisher's clock when it made the message.
     pub sent_at: Timestamp,
     /// W3C trace context.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "codec::bounded_option::<_, TRACEPARENT_BYTES_MAX>"
+    )]
     pub traceparent: Option<String>,
     /// The source's transaction that this message is a part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,6 +77,18 @@ pub struct Envelope {
 /// sequence, position and changes. `sent_at` and `traceparent` may differ between two sends of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MessageDigest(pub u128);
+
+/// Why a well-formed message is refused; `path` names the field as decode errors do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {reason}")]
+pub struct InvalidMessage {
+    pub path: String,
+    pub reason: String,
+}
+
+fn invalid(path: &str, reason: &str) -> InvalidMessage {
+    InvalidMessage { path: path.to_owned(), reason: reason.to_owned() }
+}
 
 impl Envelope {
     /// An envelope of this build's version without trace context.
@@ -93,6 +111,51 @@ impl Envelope {
             transaction: None,
             changes,
         }
+    }
+
+    /// Whether this message may stand on `subject`: its source and epoch, where its marks are, the place of
+    /// every change and every rule that needs nothing but the change itself.
+    pub fn check(&self, subject: &Subject) -> Result<(), InvalidMessage> {
+        if subject.source().is_some_and(|named| *named != self.source) {
+            return Err(invalid("source", "is not the source that the subject names"));
+        }
+        let claims = self.changes.iter().any(|change| matches!(change, Change::Claim(_)));
+        match (&self.epoch, claims) {
+            (None, true) if self.sequence.0 == 0 => {}
+            (None, true) => return Err(invalid("sequence", "is 0 in a claim")),
+            (None, false) => return Err(invalid("epoch", "is missing; only a claim has none")),
+            (Some(_), true) => return Err(invalid("epoch", "a claim has none: its place becomes the epoch")),
+            (Some(epoch), false) => {
+                if epoch.claim.0 == 0 {
+                    return Err(invalid("epoch.claim", "stream sequences start at 1"));
+                }
+                if !(1..=SOURCE_SEQUENCE_MAX).contains(&self.sequence.0) {
+                    return Err(invalid("sequence", "must be 1 to 281474976710655"));
+                }
+            }
+        }
+        let in_part = matches!(self.changes.first(), Some(Change::Part(_)));
+        for (at, change) in self.changes.iter().enumerate() {
+            let kind = change.kind();
+            let wrong = |reason: String| InvalidMessage { path: format!("changes[{at}].{kind}"), reason };
+            if !change.fits(subject) {
+                return Err(wrong(format!("has no place on {subject}; see WIRE.md, Changes")));
+            }
+            if change.stands_alone() && self.changes.len() > 1 {
+                return Err(wrong("stands alone in its message; send the others in one of their own".into()));
+            }
+            if in_part && at > 0 && change.table().is_none() {
+                return Err(wrong("is no row, and only rows follow a part mark".into()));
+            }
+            if !in_part && matches!(change, Change::Part(_)) {
+                return Err(wrong("must be the first change of its message".into()));
+            }
+            change.check().map_err(|invalid| InvalidMessage {
+                path: format!("changes[{at}].{kind}.{}", invalid.field),
+                reason: invalid.reason.to_owned(),
+            })?;
+        }
+        Ok(())
     }
 
     /// See [`MessageDigest`].

@@ -21,7 +21,7 @@ pub use as_of::{AsOf, Incarnation};
 pub use change::Change;
 pub use codec::{DecodeError, Encoding};
 pub use decimal::Decimal;
-pub use envelope::{Envelope, Epoch, MessageDigest, SourceSequence, StreamSequence};
+pub use envelope::{Envelope, Epoch, InvalidMessage, MessageDigest, SourceSequence, StreamSequence};
 pub use id::*;
 pub use money::{Currency, Money};
 pub use partition::Partition;

@@ -19,6 +19,12 @@ pub const LEDGER_CHUNK_BYTES_MAX: usize = 32 * 1024;
 
 /// Longest id, in bytes of UTF-8.
 pub const ID_BYTES_MAX: usize = 64;
+/// SHA-256 in hex.
+pub const SHA256_HEX_BYTES: usize = 64;
+/// Longest W3C trace context, in bytes.
+pub const TRACEPARENT_BYTES_MAX: usize = 128;
+/// Greatest sequence that a publisher may give: what fits beside an epoch number in a row's version.
+pub const SOURCE_SEQUENCE_MAX: u64 = (1 << 48) - 1;
 /// Longest free text (descriptions, reasons), in bytes of UTF-8.
 pub const TEXT_BYTES_MAX: usize = 1_024;
 
@@ -27,6 +33,10 @@ pub const LOOKUP_LINES_MAX: usize = 500;
 /// Largest lookup request body, in bytes.
 pub const LOOKUP_BYTES_MAX: usize = 512 * 1024;
 
+/// Most price levels of a tenant.
+pub const LEVELS_MAX: usize = 32;
+/// Most steps of a chain discount.
+pub const CHAIN_PERCENTS_MAX: usize = 16;
 /// Most elements of a list inside an item, account or policy (units, components, groups...).
 pub const LIST_MAX: usize = 1_024;
 

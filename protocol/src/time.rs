@@ -84,7 +84,11 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if !deserializer.is_human_readable() {
-            return i64::deserialize(deserializer).map(Self);
+            let millis = i64::deserialize(deserializer)?;
+            let told = jiff::Timestamp::from_millisecond(millis);
+            return told.map(|_| Self(millis)).map_err(|_| {
+                de::Error::custom(format_args!("{millis} is no instant in milliseconds since 1970"))
+            });
         }
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
         Self::parse(&text).map_err(de::Error::custom)
@@ -170,8 +174,10 @@ impl Zone {
         }
         jiff::tz::TimeZoneDatabase::bundled()
             .get(name)
+            .ok()
+            .filter(|zone| !zone.is_unknown())
             .map(Self)
-            .map_err(|_| TimeError::Zone { text: shown(name) })
+            .ok_or_else(|| TimeError::Zone { text: shown(name) })
     }
 
     pub fn name(&self) -> &str {

@@ -181,16 +181,19 @@ impl<'de> Deserialize<'de> for RequestedQuantity {
                 Ok(if !self.readable && number > 0 {
                     RequestedQuantity::Valid(Decimal::from_micros(number))
                 } else {
-                    shortened(number)
+                    shortened(format_args!("number {number}"))
                 })
             }
 
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<RequestedQuantity, E> {
-                i64::try_from(number).map_or_else(|_| Ok(shortened(number)), |number| self.visit_i64(number))
+                i64::try_from(number).map_or_else(
+                    |_| Ok(shortened(format_args!("number {number}"))),
+                    |number| self.visit_i64(number),
+                )
             }
 
             fn visit_f64<E: de::Error>(self, number: f64) -> Result<RequestedQuantity, E> {
-                Ok(shortened(number))
+                Ok(shortened(format_args!("number {number}")))
             }
 
             fn visit_bool<E: de::Error>(self, value: bool) -> Result<RequestedQuantity, E> {

@@ -1,10 +1,12 @@
 //! What a change must satisfy beyond its shape. A message with one invalid change is poison as a whole:
 //! half a batch is not what the source said.
 
-use crate::limits::TEXT_BYTES_MAX;
+use crate::limits::{CHAIN_PERCENTS_MAX, LEVELS_MAX, TEXT_BYTES_MAX};
 use crate::{DateEdge, Decimal};
 
-use super::{Change, Item, PolicyDocument, PriceKey, PriceRow, Prices, ScopeHeader};
+use super::{
+    Change, Item, Method, PolicyDocument, PriceKey, PriceRow, Prices, ScopeHeader, SnapshotScope, Table,
+};
 
 /// Why a well-formed change is refused. `field` names it within the change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +56,7 @@ impl Change {
                 ensure(policy.version > 0, "version", "versions start at 1")?;
                 check_policy(&policy.document)
             }
+            Self::SnapshotBegin(begin) => check_scope(&begin.scope),
             Self::UnitCommit(commit) => check_hash(&commit.hash),
             Self::SnapshotEnd(end) => check_hash(&end.hash),
             Self::StockRemoved(_)
@@ -70,7 +73,6 @@ impl Change {
             | Self::Tick(_)
             | Self::Invalidate(_)
             | Self::UnitBegin(_)
-            | Self::SnapshotBegin(_)
             | Self::Part(_)
             | Self::SnapshotApproved(_)
             | Self::RuleVersionActivated(_) => Ok(()),
@@ -161,13 +163,46 @@ fn check_row(row: &PriceRow) -> Check {
         not_negative("rows.breaks", step.0)?;
         not_negative("rows.breaks", step.1)?;
     }
-    Ok(())
+    check_method(row)
+}
+
+/// What a discount takes off is at most the whole price.
+fn check_method(row: &PriceRow) -> Check {
+    let percent = |value: Decimal| {
+        let whole = Decimal::from_micros(100 * Decimal::SCALE);
+        ensure(!value.is_negative() && value <= whole, "rows.breaks", "a discount is 0 to 100 percent")
+    };
+    match &row.method {
+        Method::Fixed | Method::Incremental | Method::ListMultiplier => Ok(()),
+        Method::ListPercentOff => row.breaks.iter().try_for_each(|step| percent(step.1)),
+        Method::ListChain { percents, round_digits } => {
+            ensure(percents.len() <= CHAIN_PERCENTS_MAX, "rows.method", "at most 16 steps")?;
+            ensure(round_digits.is_none_or(|digits| digits <= 6), "rows.method", "round_digits is 0 to 6")?;
+            row.breaks.iter().map(|step| step.1).chain(percents.iter().copied()).try_for_each(percent)
+        }
+    }
+}
+
+/// A snapshot that is narrowed by what its table does not have would remove nothing, or everything.
+fn check_scope(scope: &SnapshotScope) -> Check {
+    let by_warehouse = matches!(scope.table, Table::Stock | Table::Supply | Table::Lots | Table::Safety);
+    ensure(
+        scope.warehouse.is_none() || by_warehouse,
+        "scope.warehouse",
+        "only stock, supply, lots and safety are kept by warehouse",
+    )?;
+    let by_scope = matches!(scope.table, Table::Scopes | Table::Prices);
+    ensure(
+        scope.prices.is_none() || by_scope,
+        "scope.prices",
+        "only scopes and prices are kept by price scope",
+    )
 }
 
 fn check_policy(document: &PolicyDocument) -> Check {
     match document {
         PolicyDocument::Levels(levels) => {
-            ensure(!levels.is_empty() && levels.len() <= 32, "document.levels", "1 to 32 levels")?;
+            ensure(!levels.is_empty() && levels.len() <= LEVELS_MAX, "document.levels", "1 to 32 levels")?;
             for (at, level) in levels.iter().enumerate() {
                 let named = !level.name.is_empty() && level.name.len() <= 64;
                 ensure(named, "document.levels.name", "1 to 64 bytes")?;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::bounded;
-use crate::limits::LIST_MAX;
+use crate::codec::{bounded, bounded_option};
+use crate::limits::{LIST_MAX, TEXT_BYTES_MAX};
 use crate::uom::ItemUom;
 use crate::{AccountId, ClassId, Decimal, EntitlementId, ItemId, UomCode};
 
@@ -12,7 +12,12 @@ use crate::{AccountId, ClassId, Decimal, EntitlementId, ItemId, UomCode};
 #[serde(deny_unknown_fields)]
 pub struct Item {
     pub item: ItemId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// At most 1,024 bytes.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "bounded_option::<_, TEXT_BYTES_MAX>"
+    )]
     pub description: Option<String>,
     /// The unit that stock is promised in; it need not stand in `uoms`, where it would be 1/1.
     pub base_uom: UomCode,

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::bounded;
-use crate::limits::TICK_SUBJECTS_MAX;
+use crate::codec::{bounded, bounded_text};
+use crate::limits::{SHA256_HEX_BYTES, TICK_SUBJECTS_MAX};
 use crate::subject::Subject;
 use crate::{
     AccountId, ContractId, Epoch, ItemId, ListId, MarkId, SourceId, SourceSequence, Timestamp, WarehouseId,
@@ -93,6 +93,7 @@ pub struct UnitCommit {
     /// Changes in all parts, the `part` marks not counted.
     pub count: u64,
     /// Lower-case hex SHA-256 of the payloads of the parts, as published, one after the other.
+    #[serde(deserialize_with = "bounded_text::<_, SHA256_HEX_BYTES>")]
     pub hash: String,
 }
 
@@ -113,6 +114,7 @@ pub struct SnapshotEnd {
     /// Rows in all parts: a change is one, a price row is one, the `part` marks are not counted.
     pub rows: u64,
     /// Lower-case hex SHA-256 of the payloads of the parts, as published, one after the other.
+    #[serde(deserialize_with = "bounded_text::<_, SHA256_HEX_BYTES>")]
     pub hash: String,
 }
 

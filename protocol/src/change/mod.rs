@@ -113,6 +113,18 @@ impl Change {
         }
     }
 
+    /// Marks that open, close or take over a chain share their message with nothing.
+    pub fn stands_alone(&self) -> bool {
+        matches!(
+            self,
+            Self::Claim(_)
+                | Self::UnitBegin(_)
+                | Self::UnitCommit(_)
+                | Self::SnapshotBegin(_)
+                | Self::SnapshotEnd(_)
+        )
+    }
+
     /// The table that this change writes a row of; `None` for marks.
     pub fn table(&self) -> Option<Table> {
         self.described().2

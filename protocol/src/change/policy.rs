@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::bounded;
-use crate::limits::LIST_MAX;
+use crate::codec::{bounded, bounded_text};
+use crate::limits::{ID_BYTES_MAX, LEVELS_MAX, LIST_MAX};
 use crate::{ClassId, Currency, ListId, SourceId, WarehouseId, Zone};
 
 use super::Table;
@@ -22,7 +22,7 @@ pub struct Policy {
 #[serde(rename_all = "snake_case")]
 pub enum PolicyDocument {
     /// Price levels, first to last.
-    Levels(Vec<LevelRule>),
+    Levels(#[serde(deserialize_with = "bounded::<_, _, LEVELS_MAX>")] Vec<LevelRule>),
     Staleness(Staleness),
     Sourcing(Sourcing),
     /// How `extended` is rounded.
@@ -52,6 +52,7 @@ impl PolicyDocument {
 #[serde(deny_unknown_fields)]
 pub struct LevelRule {
     /// As answers show it.
+    #[serde(deserialize_with = "bounded_text::<_, ID_BYTES_MAX>")]
     pub name: String,
     pub customer: CustomerKey,
     #[serde(default)]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::codec::bounded;
-use crate::limits::{LIST_MAX, PRICE_BREAKS_MAX, PRICE_ROWS_MAX};
+use crate::limits::{CHAIN_PERCENTS_MAX, LIST_MAX, PRICE_BREAKS_MAX, PRICE_ROWS_MAX};
 use crate::{
     AccountId, ClassId, ContractId, Currency, DateEdge, Decimal, GroupId, ItemId, ListId, UomCode,
     WarehouseId,
@@ -152,7 +152,7 @@ pub struct Break(pub Decimal, pub Decimal);
 
 /// How a break's value becomes a unit price.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Method {
     /// The value is the price.
     Fixed,
@@ -164,6 +164,7 @@ pub enum Method {
     ListPercentOff,
     /// List price less the value, then less each of `percents`, one after the other.
     ListChain {
+        #[serde(deserialize_with = "bounded::<_, _, CHAIN_PERCENTS_MAX>")]
         percents: Vec<Decimal>,
         /// Round half away to this many digits after each step; without: only at the end, in `extended`.
         #[serde(default, skip_serializing_if = "Option::is_none")]

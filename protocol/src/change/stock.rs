@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::bounded;
-use crate::limits::LIST_MAX;
+use crate::codec::{bounded, bounded_text};
+use crate::limits::{ID_BYTES_MAX, LIST_MAX};
 use crate::{ClassId, Decimal, ItemId, LocalDate, LotId, SupplyReference, UomCode, WarehouseId};
 
 /// The absolute state of one cell. Replaces what this source said of (item, warehouse) before.
@@ -75,7 +75,7 @@ pub struct Receipt {
 #[serde(rename_all = "snake_case")]
 pub enum Reflected {
     /// By name: cumulative quantity per order line.
-    Lines(Vec<ReflectedLine>),
+    Lines(#[serde(deserialize_with = "bounded::<_, _, LIST_MAX>")] Vec<ReflectedLine>),
     /// By the source's own position: every order whose document reached its state at or before it.
     Position(u64),
 }
@@ -83,7 +83,9 @@ pub enum Reflected {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReflectedLine {
+    #[serde(deserialize_with = "bounded_text::<_, ID_BYTES_MAX>")]
     pub order: String,
+    #[serde(deserialize_with = "bounded_text::<_, ID_BYTES_MAX>")]
     pub line: String,
     /// Cumulative, in base units.
     pub quantity: Decimal,
