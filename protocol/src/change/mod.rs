@@ -36,6 +36,7 @@ pub use stock::{
     StockSet, SupplyRemoved, SupplySet,
 };
 
+use crate::Partition;
 use crate::subject::Subject;
 
 /// One change, or one mark of the chain that carries it. On the wire `{"stock_set": {...}}`.
@@ -84,8 +85,10 @@ pub enum Change {
 enum Place {
     /// `ledger.stock.<source>`
     Stock,
-    /// `catalog.<partition>.<source>`
-    Catalog,
+    /// `catalog.shared.<source>`: what accounts of every family may need.
+    Shared,
+    /// `catalog.<partition>.<source>`; what is not of one family only in the shared one.
+    Priced,
     /// Any chain of stock or catalog.
     Chain,
     /// `ledger.control`, or the shared catalog for catalog chains.
@@ -104,13 +107,35 @@ impl Change {
     pub fn fits(&self, subject: &Subject) -> bool {
         match self.described().1 {
             Place::Stock => matches!(subject, Subject::Stock(_)),
-            Place::Catalog => matches!(subject, Subject::Catalog(..)),
+            Place::Shared => matches!(subject, Subject::Catalog(Partition::Shared, _)),
+            Place::Priced => match subject {
+                Subject::Catalog(Partition::Shared, _) => true,
+                Subject::Catalog(Partition::Family(_), _) => self.is_of_one_family(),
+                Subject::Stock(_) | Subject::Order(_) | Subject::Event(_) | Subject::Control => false,
+            },
             Place::Chain => matches!(subject, Subject::Stock(_) | Subject::Catalog(..) | Subject::Control),
             Place::Operator => {
-                matches!(subject, Subject::Control | Subject::Catalog(crate::Partition::Shared, _))
+                matches!(subject, Subject::Control | Subject::Catalog(Partition::Shared, _))
             }
             Place::Control => matches!(subject, Subject::Control),
         }
+    }
+
+    /// Prices of a contract or an account, which may serve one family only. Groups, promotions and lists
+    /// serve all: in one family's partition the others would never see them.
+    fn is_of_one_family(&self) -> bool {
+        let scope = if let Self::Scope(header) = self {
+            &header.scope
+        } else if let Self::ScopeRemoved(removed) = self {
+            &removed.scope
+        } else if let Self::Prices(prices) = self {
+            &prices.scope
+        } else if let Self::PricesRemoved(removed) = self {
+            &removed.scope
+        } else {
+            return false;
+        };
+        matches!(scope.kind(), PriceScopeKind::Contract | PriceScopeKind::Account)
     }
 
     /// Marks that open, close or take over a chain share their message with nothing.
@@ -144,17 +169,17 @@ impl Change {
             Self::CreditRemoved(_) => ("credit_removed", Place::Stock, Some(Table::Credit)),
             Self::Cap(_) => ("cap", Place::Stock, Some(Table::Caps)),
             Self::CapRemoved(_) => ("cap_removed", Place::Stock, Some(Table::Caps)),
-            Self::Item(_) => ("item", Place::Catalog, Some(Table::Items)),
-            Self::ItemRemoved(_) => ("item_removed", Place::Catalog, Some(Table::Items)),
-            Self::Reference(_) => ("reference", Place::Catalog, Some(Table::References)),
-            Self::ReferenceRemoved(_) => ("reference_removed", Place::Catalog, Some(Table::References)),
-            Self::Account(_) => ("account", Place::Catalog, Some(Table::Accounts)),
-            Self::AccountRemoved(_) => ("account_removed", Place::Catalog, Some(Table::Accounts)),
-            Self::Scope(_) => ("scope", Place::Catalog, Some(Table::Scopes)),
-            Self::ScopeRemoved(_) => ("scope_removed", Place::Catalog, Some(Table::Scopes)),
-            Self::Prices(_) => ("prices", Place::Catalog, Some(Table::Prices)),
-            Self::PricesRemoved(_) => ("prices_removed", Place::Catalog, Some(Table::Prices)),
-            Self::Policy(_) => ("policy", Place::Catalog, Some(Table::Policies)),
+            Self::Item(_) => ("item", Place::Shared, Some(Table::Items)),
+            Self::ItemRemoved(_) => ("item_removed", Place::Shared, Some(Table::Items)),
+            Self::Reference(_) => ("reference", Place::Shared, Some(Table::References)),
+            Self::ReferenceRemoved(_) => ("reference_removed", Place::Shared, Some(Table::References)),
+            Self::Account(_) => ("account", Place::Shared, Some(Table::Accounts)),
+            Self::AccountRemoved(_) => ("account_removed", Place::Shared, Some(Table::Accounts)),
+            Self::Scope(_) => ("scope", Place::Priced, Some(Table::Scopes)),
+            Self::ScopeRemoved(_) => ("scope_removed", Place::Priced, Some(Table::Scopes)),
+            Self::Prices(_) => ("prices", Place::Priced, Some(Table::Prices)),
+            Self::PricesRemoved(_) => ("prices_removed", Place::Priced, Some(Table::Prices)),
+            Self::Policy(_) => ("policy", Place::Shared, Some(Table::Policies)),
             Self::Claim(_) => ("claim", Place::Chain, None),
             Self::Tick(_) => ("tick", Place::Chain, None),
             Self::Invalidate(_) => ("invalidate", Place::Chain, None),
