@@ -16,3 +16,4 @@ pub mod lookup;
 pub mod quantity;
 pub mod quote;
 pub mod rows;
+pub mod watermark;

@@ -8,9 +8,15 @@ pub const SNAPSHOT_REMOVAL_PERCENT_MAX: u64 = 10;
 pub const UNIT_CHANGES_MAX: usize = 1_000_000;
 /// Live changes that an open or parked snapshot keeps to apply on top of itself.
 pub const SNAPSHOT_OVERLAY_MAX: usize = 1_000_000;
+/// Chains (a source on a subject) of both streams together.
+pub const CHAINS_MAX: usize = 4_096;
+/// Snapshots of one chain that wait for approval, each of another scope.
+pub const SNAPSHOTS_PARKED_MAX: usize = 4;
+/// Snapshot scopes that a suspect chain remembers to have been repeated.
+pub const SCOPES_REPEATED_MAX: usize = 4_096;
 /// Ticks that wait for the chain they speak of to arrive.
 pub const TICKS_PENDING_MAX: usize = 16;
-/// Invalidations in force at a time; past it the oldest becomes one of its whole source.
+/// Invalidations in force on one chain; past it the first becomes one of the whole chain.
 pub const INVALIDATIONS_MAX: usize = 1_024;
 
 /// Rows in one sorted block of a price scope.

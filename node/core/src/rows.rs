@@ -57,7 +57,9 @@ pub trait Rows: Send + Sync + Sized {
     /// Rows of `self` within the scope that `aside` does not have: what a snapshot would remove.
     fn rows_missing_in(&self, aside: &Self, scope: &SnapshotScope) -> u64;
 
-    /// Gives `aside` everything of `self` that lies outside the scope, sharing what can be shared.
+    /// Gives `aside`, which holds the rows of the scope by now, everything of `self` that lies outside of it,
+    /// sharing what can be shared. Where both have a part of one record (cells of an item in two warehouses, a
+    /// price scope's header beside its rows) the parts are merged.
     fn share_outside(&self, aside: &Self, scope: &SnapshotScope);
 
     /// Wrapping sum of the stable hashes of all rows (XXH3-128 of their canonical encoding with external

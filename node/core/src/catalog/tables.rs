@@ -6,7 +6,7 @@ use pannier_protocol::limits::PARTITIONS;
 use pannier_protocol::{Partition, SourceId};
 
 use super::PolicySet;
-use crate::freshness::ChainStatus;
+use crate::freshness::{ChainStatus, Invalidations};
 
 /// The rows of one source in one partition.
 pub struct CatalogRows {}
@@ -21,12 +21,27 @@ pub struct CatalogChain {
 }
 
 /// All chains of the catalog. A lookup loads it once and reads it to its end.
+#[derive(Clone)]
 pub struct CatalogTables {
     /// By source id.
     pub shared: Vec<CatalogChain>,
     /// By partition, each by source id.
     pub families: [Vec<CatalogChain>; PARTITIONS as usize],
     pub policies: Arc<PolicySet>,
+    /// What is condemned, of both streams.
+    pub invalidations: Arc<Invalidations>,
+}
+
+impl Default for CatalogTables {
+    /// No chain, and what holds until policies say otherwise.
+    fn default() -> Self {
+        Self {
+            shared: Vec::new(),
+            families: std::array::from_fn(|_| Vec::new()),
+            policies: Arc::default(),
+            invalidations: Arc::default(),
+        }
+    }
 }
 
 impl CatalogTables {

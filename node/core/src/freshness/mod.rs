@@ -1,34 +1,20 @@
 //! How much a chain can be trusted: what lookups read of it beside its rows.
+//!
+//! *Suspect* is one flag of the chain and never written into rows: which keys a missing message touched
+//! cannot be known, so a row that looks right proves nothing, and neither does a row that is not there.
+//!
+//! A reader probes rows first and asks the status after. The writer raises the flag before it applies the
+//! message that raised it, so whoever saw the rows sees the flag. Lowering is the other way round: a snapshot
+//! that heals comes with a status of its own, and a reader that still holds the old rows holds the old, suspect
+//! status with them. Rejected: one status for the life of the chain, which would call rows fresh that were
+//! loaded before they were healed.
 
-use arc_swap::ArcSwap;
-use pannier_protocol::{SourceSequence, StreamSequence, Timestamp};
+mod board;
+mod consulted;
+mod invalidations;
+mod status;
 
-/// One chain's state, replaced as messages apply.
-pub struct ChainStatus {
-    state: ArcSwap<ChainState>,
-}
-
-/// What is known of one chain at one moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ChainState {
-    /// Stream sequence of the claim that the chain lives under; 0 before the first.
-    pub epoch: StreamSequence,
-    /// The last message applied.
-    pub sequence: SourceSequence,
-    /// A message is missing, forked or of an unknown epoch, until a snapshot ends.
-    pub suspect: bool,
-    /// Its first snapshot, if it began with one, has ended.
-    pub loaded: bool,
-    /// When the source was last read to its end; `None`: it never said.
-    pub caught_up_to: Option<Timestamp>,
-}
-
-impl ChainStatus {
-    pub fn new(state: ChainState) -> Self {
-        Self { state: ArcSwap::from_pointee(state) }
-    }
-
-    pub fn load(&self) -> std::sync::Arc<ChainState> {
-        self.state.load_full()
-    }
-}
+pub use board::Board;
+pub use consulted::{Consulted, Standing};
+pub use invalidations::{Invalidations, RowFacts};
+pub use status::{ChainState, ChainStatus};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pannier_protocol::SourceId;
 
-use crate::freshness::ChainStatus;
+use crate::freshness::{ChainStatus, Invalidations};
 
 /// The rows of one source: cells, supply, lots, safety stock, credit and caps.
 pub struct StockRows {}
@@ -16,7 +16,11 @@ pub struct StockChain {
     pub rows: Arc<StockRows>,
 }
 
-/// All chains of `ledger.stock.*`, by source id.
+/// All chains of `ledger.stock.*`. A lookup loads it once and reads it to its end.
+#[derive(Clone, Default)]
 pub struct LedgerTables {
+    /// By source id.
     pub chains: Vec<StockChain>,
+    /// What is condemned, of both streams.
+    pub invalidations: Arc<Invalidations>,
 }

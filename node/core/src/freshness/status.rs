@@ -1,0 +1,113 @@
+//! One chain's state, and the ticks that wait for it to get where they already are.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use pannier_protocol::subject::Subject;
+use pannier_protocol::{SourceSequence, StreamSequence, Timestamp};
+
+use crate::limits::TICKS_PENDING_MAX;
+use crate::rows::RowVersion;
+
+/// One chain's state, replaced as messages apply. Lookups read it, the chain's writer and the ticks of any
+/// chain of its source write it.
+#[derive(Debug)]
+pub struct ChainStatus {
+    subject: Subject,
+    state: ArcSwap<ChainState>,
+    /// Serialises writers; by arrival, at most [`TICKS_PENDING_MAX`].
+    ticks: Mutex<VecDeque<PendingTick>>,
+}
+
+/// What is known of one chain at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChainState {
+    /// Stream sequence of the claim that the chain lives under; 0 before the first.
+    pub epoch: StreamSequence,
+    /// The last message applied.
+    pub sequence: SourceSequence,
+    /// A message is missing, forked or of an unknown epoch, until a snapshot ends.
+    pub suspect: bool,
+    /// Its first snapshot, if it began with one, has ended.
+    pub loaded: bool,
+    /// When the source was last read to its end; `None`: it never said.
+    pub caught_up_to: Option<Timestamp>,
+    /// The claims of all epochs that rows may bear, by the epoch's number within the chain.
+    pub epochs: Arc<Vec<StreamSequence>>,
+}
+
+impl ChainState {
+    /// The place in the chain at which a row was stated; orders as messages do.
+    pub fn stated_at(&self, version: RowVersion) -> (StreamSequence, SourceSequence) {
+        let claim = self.epochs.get(usize::from(version.epoch_number())).copied().unwrap_or_default();
+        (claim, SourceSequence(version.source_sequence()))
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct PendingTick {
+    epoch: StreamSequence,
+    sequence: SourceSequence,
+    caught_up_to: Timestamp,
+}
+
+impl ChainStatus {
+    pub fn new(subject: Subject, state: ChainState) -> Self {
+        Self { subject, state: ArcSwap::from_pointee(state), ticks: Mutex::default() }
+    }
+
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    pub fn load(&self) -> Arc<ChainState> {
+        self.state.load_full()
+    }
+
+    /// Changes the state in one step; ticks that waited for it take effect with it.
+    pub fn update(&self, change: impl FnOnce(&mut ChainState)) {
+        let mut ticks = self.lock();
+        let mut state = ChainState::clone(&self.state.load());
+        change(&mut state);
+        settle(&mut state, &mut ticks);
+        self.state.store(Arc::new(state));
+    }
+
+    /// The source was read to its end at `caught_up_to` when it had written up to (`epoch`, `sequence`).
+    /// Takes effect when the chain has applied that; a lower epoch's tick never does.
+    pub(super) fn tick(&self, epoch: StreamSequence, sequence: SourceSequence, caught_up_to: Timestamp) {
+        let mut ticks = self.lock();
+        if ticks.len() == TICKS_PENDING_MAX {
+            ticks.pop_front();
+        }
+        ticks.push_back(PendingTick { epoch, sequence, caught_up_to });
+        let mut state = ChainState::clone(&self.state.load());
+        settle(&mut state, &mut ticks);
+        self.state.store(Arc::new(state));
+    }
+
+    /// A status that goes on from here, for new rows; this one stays as it is, with the old rows.
+    pub(super) fn renewed(&self, change: impl FnOnce(&mut ChainState)) -> Self {
+        let mut ticks = self.lock().clone();
+        let mut state = ChainState::clone(&self.state.load());
+        change(&mut state);
+        settle(&mut state, &mut ticks);
+        Self { subject: self.subject.clone(), state: ArcSwap::from_pointee(state), ticks: Mutex::new(ticks) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<PendingTick>> {
+        // Nothing that holds the lock can leave the list half changed.
+        self.ticks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn settle(state: &mut ChainState, ticks: &mut VecDeque<PendingTick>) {
+    ticks.retain(|tick| {
+        if tick.epoch == state.epoch && tick.sequence <= state.sequence {
+            state.caught_up_to = state.caught_up_to.max(Some(tick.caught_up_to));
+            return false;
+        }
+        tick.epoch >= state.epoch
+    });
+}
