@@ -19,6 +19,8 @@ pub const TICKS_PENDING_MAX: usize = 16;
 /// Invalidations in force on one chain; past it the first becomes one of the whole chain.
 pub const INVALIDATIONS_MAX: usize = 1_024;
 
+/// Receipts that a cell remembers for netting; past it the oldest go.
+pub const CELL_RECEIPTS_MAX: usize = 1_024;
 /// Rows in one sorted block of a price scope.
 pub const BLOCK_ROWS_MAX: usize = 64;
 /// Lists that derive from each other in a row.
@@ -39,7 +41,10 @@ pub const SCHEDULE_ENTRIES_MAX: usize = 64;
 /// DashMap's default shard count locks readers out for 220 ms when one of its few shards grows at 12 M rows;
 /// with this many it is under a millisecond.
 pub const TABLE_SHARDS: usize = 4_096;
+/// Shards of a stock table: an entry an item, so a source's map has a tenth of what price tables hold.
+pub const TABLE_SHARDS_STOCK: usize = 1_024;
 /// Shards of maps with few entries.
 pub const TABLE_SHARDS_SMALL: usize = 64;
 
 const _: () = assert!(TABLE_SHARDS.is_power_of_two() && TABLE_SHARDS_SMALL.is_power_of_two());
+const _: () = assert!(TABLE_SHARDS_STOCK.is_power_of_two());

@@ -1,5 +1,9 @@
 //! What must be in one total order: stock of every source, limits and balances, control entries.
 
+mod stock;
 mod tables;
 
-pub use tables::{LedgerTables, StockChain, StockRows};
+pub use stock::{
+    CapRow, CellLots, CreditRow, ItemStock, Oversell, SafetyStock, StockCell, StockRows, SupplyLine,
+};
+pub use tables::{LedgerTables, StockChain};

@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use pannier_protocol::SourceId;
 
+use super::StockRows;
 use crate::freshness::{ChainStatus, Invalidations};
-
-/// The rows of one source: cells, supply, lots, safety stock, credit and caps.
-pub struct StockRows {}
 
 #[derive(Clone)]
 pub struct StockChain {

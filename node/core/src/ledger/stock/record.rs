@@ -1,0 +1,137 @@
+//! One item's stock over all warehouses of one source.
+
+use pannier_protocol::change::{Lot, Receipt};
+use pannier_protocol::{Decimal, LocalDate, SupplyReference};
+
+use super::row::{RowHash, find};
+use crate::dictionary::{ClassNo, UomNo, WarehouseNo};
+use crate::rows::RowVersion;
+
+/// Everything that one source says of one item's stock; each list is sorted by its key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ItemStock {
+    pub(super) cells: Vec<StockCell>,
+    /// What most items lack.
+    pub(super) beside: Option<Box<Beside>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Beside {
+    pub(super) supply: Vec<SupplyLine>,
+    pub(super) lots: Vec<CellLots>,
+    pub(super) safety: Vec<SafetyStock>,
+    /// At most one: it is the item's.
+    pub(super) oversell: Vec<Oversell>,
+}
+
+/// What is at one warehouse, in the unit that the source stated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StockCell {
+    pub warehouse: WarehouseNo,
+    pub uom: UomNo,
+    pub class: Option<ClassNo>,
+    pub on_hand: Decimal,
+    /// Reserved by the source itself.
+    pub allocated: Decimal,
+    /// On hand and not sellable.
+    pub quarantine: Decimal,
+    /// `on_hand` is already less `allocated`.
+    pub on_hand_is_net: bool,
+    pub(super) receipts: Option<Box<Receipts>>,
+    /// Of the last `stock_set`: an adjustment of a condemned figure does not make it right.
+    pub version: RowVersion,
+    pub(super) hash: RowHash,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Receipts(pub(super) Vec<Receipt>);
+
+/// Stock to come on one line of a purchase order or transfer; negative: dated demand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SupplyLine {
+    pub warehouse: WarehouseNo,
+    pub uom: UomNo,
+    pub reference: SupplyReference,
+    pub date: LocalDate,
+    /// Still to come, as the owner of the line sees it.
+    pub quantity: Decimal,
+    /// Cumulative quantity received that `quantity` is already less of.
+    pub received: Decimal,
+    pub version: RowVersion,
+    pub(super) hash: RowHash,
+}
+
+/// The lots of one cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CellLots {
+    pub warehouse: WarehouseNo,
+    pub uom: UomNo,
+    pub lots: Box<[Lot]>,
+    pub version: RowVersion,
+    pub(super) hash: RowHash,
+}
+
+/// What is kept back from promises at one warehouse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SafetyStock {
+    pub warehouse: WarehouseNo,
+    pub uom: UomNo,
+    pub quantity: Decimal,
+    pub version: RowVersion,
+    pub(super) hash: RowHash,
+}
+
+/// Whether orders may promise more of the item than there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Oversell {
+    pub allowed: bool,
+    pub version: RowVersion,
+    pub(super) hash: RowHash,
+}
+
+impl StockCell {
+    /// What `on_hand` contains of supply lines, cumulative, in the cell's unit.
+    pub fn receipts(&self) -> &[Receipt] {
+        self.receipts.as_ref().map_or(&[], |receipts| receipts.0.as_slice())
+    }
+}
+
+impl ItemStock {
+    /// By warehouse.
+    pub fn cells(&self) -> &[StockCell] {
+        &self.cells
+    }
+
+    pub fn cell(&self, warehouse: WarehouseNo) -> Option<&StockCell> {
+        find(&self.cells, &warehouse)
+    }
+
+    /// Supply lines of one warehouse, by reference.
+    pub fn supply(&self, warehouse: WarehouseNo) -> &[SupplyLine] {
+        let lines = self.beside.as_ref().map_or(&[][..], |beside| &beside.supply);
+        let from = lines.partition_point(|line| line.warehouse < warehouse);
+        let to = lines.partition_point(|line| line.warehouse <= warehouse);
+        &lines[from..to]
+    }
+
+    pub fn lots(&self, warehouse: WarehouseNo) -> Option<&CellLots> {
+        self.beside.as_ref().and_then(|beside| find(&beside.lots, &warehouse))
+    }
+
+    pub fn safety(&self, warehouse: WarehouseNo) -> Option<&SafetyStock> {
+        self.beside.as_ref().and_then(|beside| find(&beside.safety, &warehouse))
+    }
+
+    pub fn oversell(&self) -> Option<&Oversell> {
+        self.beside.as_ref().and_then(|beside| beside.oversell.first())
+    }
+
+    /// Every warehouse that has a cell or supply, each once, in no order of ids.
+    pub fn warehouses(&self) -> Vec<WarehouseNo> {
+        let supply = self.beside.iter().flat_map(|beside| beside.supply.iter().map(|line| line.warehouse));
+        let mut warehouses: Vec<_> = self.cells.iter().map(|cell| cell.warehouse).chain(supply).collect();
+        warehouses.sort_unstable();
+        warehouses.dedup();
+        warehouses
+    }
+}
