@@ -1,0 +1,171 @@
+//! One TOML file, environment overrides, everything checked before a socket opens.
+//!
+//! The environment is a second source of the same keys, not of other ones: `http.listen` is
+//! `PANNIER_HTTP__LISTEN`, with two underscores between section and key. Names with two underscores are
+//! ours, so a misspelt one is refused like a misspelt key, while `PANNIER_CONFIG` and the other variables of
+//! the command line stay free. `deploy/pannier.toml` documents every key.
+
+mod load;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use pannier_protocol::subject::Prefix;
+use serde::{Deserialize, Serialize};
+
+use crate::identity::Scope;
+use crate::limits::{AT_LEAST_WAIT_MAX, HTTP_CONNECTIONS_MAX, LOOKUPS_IN_FLIGHT_MAX, TIMEOUT_MAX};
+
+pub use load::ConfigError;
+
+/// What may differ from node to node. What all nodes must agree on is policy and travels in the streams.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub nats: Nats,
+    pub http: Http,
+    pub lookup: Lookup,
+    pub stop: Stop,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Nats {
+    /// URLs of one cluster; one after the other is tried.
+    pub servers: Vec<String>,
+    /// Of all subjects; names the deployment.
+    pub prefix: Prefix,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Port 0: any free one.
+    pub listen: SocketAddr,
+    /// Whether `listen` may be reachable from other machines, though nobody is authenticated.
+    pub insecure_listen: bool,
+    /// Open at a time; more wait in the kernel's queue.
+    pub connections: usize,
+    /// For the head of a request, and how long a connection may idle between two.
+    #[serde(rename = "header_timeout_ms", with = "millis")]
+    pub header_timeout: Duration,
+    /// From the head of a request to the end of its body.
+    #[serde(rename = "body_timeout_ms", with = "millis")]
+    pub body_timeout: Duration,
+    /// What a caller may do as long as there is no authentication.
+    pub anyone_scopes: BTreeSet<Scope>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lookup {
+    /// Lookups between their first byte and their answer; more are refused with 429.
+    pub in_flight: usize,
+    /// The same, of all lookups, above which those of priority `bulk` are refused.
+    pub bulk_in_flight: usize,
+    /// How long a lookup waits to get to its `at_least`.
+    #[serde(rename = "at_least_wait_ms", with = "millis")]
+    pub at_least_wait: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Stop {
+    /// For requests under way when the node is told to stop.
+    #[serde(rename = "grace_ms", with = "millis")]
+    pub grace: Duration,
+}
+
+impl Default for Nats {
+    fn default() -> Self {
+        Self { servers: vec!["nats://127.0.0.1:4222".to_owned()], prefix: Prefix::default() }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            insecure_listen: false,
+            connections: 4_096,
+            header_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(10),
+            anyone_scopes: [Scope::Explain].into(),
+        }
+    }
+}
+
+impl Default for Lookup {
+    fn default() -> Self {
+        Self { in_flight: 1_024, bulk_in_flight: 256, at_least_wait: Duration::from_secs(2) }
+    }
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(10) }
+    }
+}
+
+impl Config {
+    /// Everything that can be told without a socket. [`Config::load`] has called it.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.nats.servers.is_empty() {
+            return refuse("nats.servers", "empty; give at least one URL, as in \"nats://127.0.0.1:4222\"");
+        }
+        for server in &self.nats.servers {
+            if let Err(error) = server.parse::<async_nats::ServerAddr>() {
+                return refuse("nats.servers", format!("{server:?} is no NATS URL: {error}"));
+            }
+        }
+        let listen = self.http.listen;
+        if !listen.ip().is_loopback() && !self.http.insecure_listen {
+            let reason = format!(
+                "{listen} can be reached from other machines and callers are not authenticated; listen on \
+                 127.0.0.1 or [::1], or set http.insecure_listen where the network itself is trusted"
+            );
+            return refuse("http.listen", reason);
+        }
+        count("http.connections", self.http.connections, HTTP_CONNECTIONS_MAX)?;
+        count("lookup.in_flight", self.lookup.in_flight, LOOKUPS_IN_FLIGHT_MAX)?;
+        count("lookup.bulk_in_flight", self.lookup.bulk_in_flight, self.lookup.in_flight)?;
+        time("http.header_timeout_ms", self.http.header_timeout, TIMEOUT_MAX)?;
+        time("http.body_timeout_ms", self.http.body_timeout, TIMEOUT_MAX)?;
+        time("lookup.at_least_wait_ms", self.lookup.at_least_wait, AT_LEAST_WAIT_MAX)?;
+        time("stop.grace_ms", self.stop.grace, TIMEOUT_MAX)
+    }
+}
+
+fn refuse(key: &str, reason: impl Into<String>) -> Result<(), ConfigError> {
+    Err(ConfigError::Value { key: key.to_owned(), reason: reason.into() })
+}
+
+fn count(key: &str, value: usize, max: usize) -> Result<(), ConfigError> {
+    if (1..=max).contains(&value) { Ok(()) } else { refuse(key, format!("{value} is not 1 to {max}")) }
+}
+
+fn time(key: &str, value: Duration, max: Duration) -> Result<(), ConfigError> {
+    if value.is_zero() || value > max {
+        return refuse(key, format!("{} is not 1 to {}", value.as_millis(), max.as_millis()));
+    }
+    Ok(())
+}
+
+/// Whole milliseconds; the key's name ends in `_ms`.
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}
+
+#[cfg(test)]
+mod tests;

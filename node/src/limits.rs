@@ -1,0 +1,56 @@
+//! Every limit of the shell on one screen. What an operator sets is in the configuration; here are the
+//! bounds of those settings and what nobody should have to set.
+
+use std::time::Duration;
+
+/// Entries that wait between a consumer and the apply thread, both streams together.
+pub const APPLY_QUEUE_ENTRIES: usize = 4_096;
+/// Entries that the apply thread takes at once, before it publishes how far it is.
+pub const APPLY_BATCH_ENTRIES_MAX: usize = 256;
+/// Effects that wait to be published; full, they hold the apply thread back.
+pub const EFFECTS_QUEUE: usize = 1_024;
+/// Of an entry that goes to the review list, so many bytes are shown.
+pub const REVIEW_EXCERPT_BYTES_MAX: usize = 512;
+/// A chain is asked to send itself again at most once in this time.
+pub const RESYNC_INTERVAL_MIN: Duration = Duration::from_secs(10);
+/// Chains whose last resync request is remembered.
+pub const RESYNC_CHAINS_MAX: usize = 16_384;
+
+/// How often the leader is asked where its streams end and what time it is.
+pub const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+/// An answer of the broker may take this long.
+pub const BROKER_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// First and longest pause before a lost broker is tried again.
+pub const RETRY_PAUSE_MIN: Duration = Duration::from_millis(100);
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Bounds of what `[http]` and `[lookup]` may set.
+pub const HTTP_CONNECTIONS_MAX: usize = 65_536;
+pub const LOOKUPS_IN_FLIGHT_MAX: usize = 65_536;
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(600);
+pub const AT_LEAST_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// HTTP/2: concurrent streams of a connection, size of its header list, resets before it is closed.
+pub const HTTP2_STREAMS_MAX: u32 = 128;
+pub const HTTP2_HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
+pub const HTTP2_RESETS_MAX: usize = 32;
+/// HTTP/2 connections are pinged this often, and closed when the answer takes longer than the timeout.
+pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
+pub const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// HTTP/1: headers of a request, and the buffer that they must fit in.
+pub const HTTP1_HEADERS_MAX: usize = 64;
+pub const HTTP1_BUFFER_BYTES_MAX: usize = 32 * 1024;
+/// Pause after a failed accept (out of file descriptors, mostly).
+pub const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// Longest `X-Correlation-ID`, in bytes of visible ASCII.
+pub const CORRELATION_ID_BYTES_MAX: usize = 128;
+/// Parameters of one query string.
+pub const QUERY_PARAMETERS_MAX: usize = 32;
+/// Longest path with its query, in bytes.
+pub const PATH_BYTES_MAX: usize = 8 * 1024;
+/// What `Retry-After` says, in seconds.
+pub const RETRY_AFTER_SECONDS: u32 = 1;
+
+const _: () = assert!(APPLY_BATCH_ENTRIES_MAX <= APPLY_QUEUE_ENTRIES);
+const _: () = assert!(PATH_BYTES_MAX <= HTTP1_BUFFER_BYTES_MAX);
