@@ -1,0 +1,34 @@
+//! Every limit and time of this crate on one screen.
+
+use std::time::Duration;
+
+/// How long a started nats-server may take until it listens.
+pub const SERVER_READY_MAX: Duration = Duration::from_secs(20);
+/// How long a nats-server may take to stop in order before it is killed.
+pub const SERVER_STOP_MAX: Duration = Duration::from_secs(10);
+/// How long `nats-server --version` may take.
+pub const SERVER_VERSION_MAX: Duration = Duration::from_secs(10);
+/// How long the download of a nats-server may take.
+pub const SERVER_FETCH_MAX: Duration = Duration::from_secs(300);
+/// Between two looks for the file in which a starting server names its port.
+pub const SERVER_POLL: Duration = Duration::from_millis(10);
+
+/// Ping interval: two unanswered pings end a connection, so a dead peer is noticed in 10 to 15 s
+/// instead of the client's default of 2 to 3 minutes.
+pub const PING_INTERVAL: Duration = Duration::from_secs(5);
+/// Longest wait for one TCP and TLS connect.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// First and longest delay between two attempts to reconnect; jitter comes on top, up to as much again.
+pub const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(50);
+pub const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(2);
+/// A client leaves a server in lame-duck mode within this time, at random, so that not all leave at once.
+pub const LAME_DUCK_SPREAD: Duration = Duration::from_secs(2);
+/// Longest wait for one answer of the JetStream API, and for one publish acknowledgement.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Within this time a message with the same id is stored once. Set explicitly: servers' defaults differ.
+pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+/// Room for headers beside the payload in a stream's largest message, in bytes.
+pub const HEADER_BYTES_MAX: usize = 4 * 1024;
+/// How often an unready broker is asked for a stream's configuration, one request timeout each.
+pub const CONFIG_ATTEMPTS_MAX: u32 = 10;

@@ -1,0 +1,4 @@
+//! The traps of JetStream and its client, each against a real nats-server.
+
+mod config;
+mod server;
