@@ -1,1 +1,5 @@
+//! From source systems to change streams: one [`runner`] that every adapter uses, and one module a
+//! source system.
 
+pub mod files;
+pub mod limits;
