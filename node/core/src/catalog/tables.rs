@@ -6,7 +6,7 @@ use pannier_protocol::limits::PARTITIONS;
 use pannier_protocol::{Partition, SourceId};
 
 use super::PolicySet;
-use crate::freshness::{ChainStatus, Invalidations};
+use crate::freshness::ChainStatus;
 
 /// The rows of one source in one partition.
 pub struct CatalogRows {}
@@ -28,19 +28,12 @@ pub struct CatalogTables {
     /// By partition, each by source id.
     pub families: [Vec<CatalogChain>; PARTITIONS as usize],
     pub policies: Arc<PolicySet>,
-    /// What is condemned, of both streams.
-    pub invalidations: Arc<Invalidations>,
 }
 
 impl Default for CatalogTables {
     /// No chain, and what holds until policies say otherwise.
     fn default() -> Self {
-        Self {
-            shared: Vec::new(),
-            families: std::array::from_fn(|_| Vec::new()),
-            policies: Arc::default(),
-            invalidations: Arc::default(),
-        }
+        Self { shared: Vec::new(), families: std::array::from_fn(|_| Vec::new()), policies: Arc::default() }
     }
 }
 

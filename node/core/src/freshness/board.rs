@@ -1,43 +1,31 @@
-//! The status of every chain of both streams: a tick arrives on one chain and speaks of all chains of its
-//! source, and the two streams are applied by two writers.
+//! The status of every chain of both streams: ticks and invalidations arrive on one chain and speak of others,
+//! and the two streams are applied by two writers.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pannier_protocol::change::Tick;
+use pannier_protocol::change::{Invalidate, Tick};
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{Incarnation, SourceId};
 
-use super::{ChainState, ChainStatus, Invalidations};
+use super::condemned::put;
+use super::{ChainState, ChainStatus, Condemned};
 use crate::limits::CHAINS_MAX;
 
 /// One a node, shared by ledger and catalog.
 #[derive(Default)]
 pub struct Board {
-    /// At most [`CHAINS_MAX`].
-    chains: Mutex<BTreeMap<Subject, Arc<ChainStatus>>>,
-    invalidations: Arc<Invalidations>,
+    /// At most [`CHAINS_MAX`]. A status is changed under this lock where it could be renewed meanwhile.
+    chains: Mutex<Chains>,
 }
 
-impl Board {
-    /// The invalidations in force on this node.
-    pub fn invalidations(&self) -> &Arc<Invalidations> {
-        &self.invalidations
-    }
+type Chains = BTreeMap<Subject, Arc<ChainStatus>>;
 
+impl Board {
     /// The status that the chain goes by now; a new one for a chain not known yet, `None` when there is no
     /// room for one more chain.
     pub fn chain(&self, subject: &Subject) -> Option<Arc<ChainStatus>> {
-        let mut chains = self.lock();
-        if let Some(status) = chains.get(subject) {
-            return Some(Arc::clone(status));
-        }
-        if chains.len() == CHAINS_MAX {
-            return None;
-        }
-        let status = Arc::new(ChainStatus::new(subject.clone(), ChainState::default()));
-        chains.insert(subject.clone(), Arc::clone(&status));
-        Some(status)
+        chain_in(&mut self.lock(), subject).map(Arc::clone)
     }
 
     /// A new status for a chain whose rows are replaced; `old` stays with the old rows, as it is.
@@ -51,22 +39,40 @@ impl Board {
     /// Applies a tick that `source` sent. A point of another source's chain or of another incarnation says
     /// nothing; a chain that has not reached its point is caught up when it does.
     pub fn tick(&self, source: &SourceId, incarnation: &Incarnation, tick: &Tick) {
+        let mut chains = self.lock();
         for point in &tick.subjects {
-            if point.subject.source() != Some(source) || point.epoch.incarnation != *incarnation {
-                continue;
-            }
-            if self.chain(&point.subject).is_none() {
-                continue;
-            }
-            // Under the lock, so that the status is not renewed in between.
-            if let Some(status) = self.lock().get(&point.subject) {
+            let own = point.subject.source() == Some(source) && point.epoch.incarnation == *incarnation;
+            if own && let Some(status) = chain_in(&mut chains, &point.subject) {
                 status.tick(point.epoch.claim, point.sequence, tick.caught_up_to);
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Subject, Arc<ChainStatus>>> {
+    /// Puts an invalidation in force; points of another incarnation condemn nothing that this one has.
+    pub fn invalidate(&self, incarnation: &Incarnation, invalidate: &Invalidate) {
+        let mut chains = self.lock();
+        for point in invalidate.up_to.iter().filter(|point| point.epoch.incarnation == *incarnation) {
+            let up_to = (point.epoch.claim, point.sequence);
+            let new = Condemned { scope: invalidate.scope.clone(), mode: invalidate.mode, up_to };
+            if let Some(status) = chain_in(&mut chains, &point.subject) {
+                status.update(|state| put(Arc::make_mut(&mut state.condemned), new));
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Chains> {
         // Nothing that holds the lock can leave the map half changed.
         self.chains.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn chain_in<'a>(chains: &'a mut Chains, subject: &Subject) -> Option<&'a Arc<ChainStatus>> {
+    if !chains.contains_key(subject) {
+        if chains.len() == CHAINS_MAX {
+            return None;
+        }
+        let status = ChainStatus::new(subject.clone(), ChainState::default());
+        chains.insert(subject.clone(), Arc::new(status));
+    }
+    chains.get(subject)
 }

@@ -10,11 +10,11 @@
 //! loaded before they were healed.
 
 mod board;
+mod condemned;
 mod consulted;
-mod invalidations;
 mod status;
 
 pub use board::Board;
+pub use condemned::{Condemned, RowFacts};
 pub use consulted::{Consulted, Standing};
-pub use invalidations::{Invalidations, RowFacts};
 pub use status::{ChainState, ChainStatus};

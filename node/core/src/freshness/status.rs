@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{SourceSequence, StreamSequence, Timestamp};
 
+use super::Condemned;
 use crate::limits::TICKS_PENDING_MAX;
 use crate::rows::RowVersion;
 
@@ -35,6 +36,8 @@ pub struct ChainState {
     pub caught_up_to: Option<Timestamp>,
     /// The claims of all epochs that rows may bear, by the epoch's number within the chain.
     pub epochs: Arc<Vec<StreamSequence>>,
+    /// The invalidations in force on this chain.
+    pub condemned: Arc<Vec<Condemned>>,
 }
 
 impl ChainState {
@@ -63,6 +66,10 @@ impl ChainStatus {
 
     pub fn load(&self) -> Arc<ChainState> {
         self.state.load_full()
+    }
+
+    pub(super) fn state(&self) -> Guard<Arc<ChainState>> {
+        self.state.load()
     }
 
     /// Changes the state in one step; ticks that waited for it take effect with it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pannier_protocol::SourceId;
 
 use super::StockRows;
-use crate::freshness::{ChainStatus, Invalidations};
+use crate::freshness::ChainStatus;
 
 #[derive(Clone)]
 pub struct StockChain {
@@ -19,6 +19,4 @@ pub struct StockChain {
 pub struct LedgerTables {
     /// By source id.
     pub chains: Vec<StockChain>,
-    /// What is condemned, of both streams.
-    pub invalidations: Arc<Invalidations>,
 }
