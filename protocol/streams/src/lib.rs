@@ -1,10 +1,18 @@
-//! What node and adapters share of NATS JetStream.
+//! What node and adapters share of NATS JetStream: finding and starting a server, connecting, the streams
+//! and what they must be, the fenced writer of a subject, create-only messages, and the ordered feed of a
+//! stream. Everything above works with the outcomes of this crate and never with the client's errors,
+//! whose meaning depends on traps that are written down, and tested against a real server, here.
 
+mod attempt;
 pub mod config;
 pub mod connect;
+pub mod create;
 pub mod limits;
 pub mod server;
 pub mod stored;
+pub mod writer;
 
 pub use config::{ConfigError, Streams, init, open};
 pub use connect::{Broker, ConnectError};
+pub use create::{Created, create};
+pub use writer::{Chain, Draft, Outcome, Writer};

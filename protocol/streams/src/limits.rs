@@ -32,3 +32,15 @@ pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 pub const HEADER_BYTES_MAX: usize = 4 * 1024;
 /// How often an unready broker is asked for a stream's configuration, one request timeout each.
 pub const CONFIG_ATTEMPTS_MAX: u32 = 10;
+
+/// How long one call tries to settle a publish. A 503 (election, restart) passes within 10 s as a rule.
+pub const PUBLISH_SETTLE_MAX: Duration = Duration::from_secs(30);
+/// First and longest pause before the same message is sent again.
+pub const PUBLISH_RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
+pub const PUBLISH_RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
+/// Pause after the server said that it has too many requests.
+pub const OVERLOAD_PAUSE: Duration = Duration::from_millis(500);
+/// How often a claim that another writer overtook is made again.
+pub const CLAIM_ATTEMPTS_MAX: u32 = 5;
+
+const _: () = assert!(PUBLISH_SETTLE_MAX.as_secs() >= 10 + REQUEST_TIMEOUT.as_secs());

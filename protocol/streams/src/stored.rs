@@ -15,6 +15,9 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::config::METADATA_INCARNATION;
 use crate::connect::Broker;
 
+/// The header that says how a payload is encoded; without it, MessagePack.
+pub const CONTENT_TYPE: &str = "Content-Type";
+
 /// A message of a stream.
 #[derive(Debug, Clone)]
 pub struct Stored {
@@ -108,7 +111,7 @@ impl ReadError {
 pub async fn stream_info(broker: &Broker, stream: &str) -> Result<StreamInfo, ReadError> {
     let subject = format!("STREAM.INFO.{stream}");
     let answer = broker.context().request(subject, &serde_json::json!({})).await;
-    let mut info: serde_json::Value = match answer {
+    let info: serde_json::Value = match answer {
         Ok(Response::Ok(info)) => info,
         Ok(Response::Err { error }) => return Err(ReadError::of(stream, &error)),
         Err(error) => {
@@ -121,10 +124,7 @@ pub async fn stream_info(broker: &Broker, stream: &str) -> Result<StreamInfo, Re
             return Err(ReadError::Unanswered { stream: stream.to_owned(), reason });
         }
     };
-    let config = match info["config"].take() {
-        serde_json::Value::Object(config) => config,
-        _ => serde_json::Map::new(),
-    };
+    let config = info["config"].as_object().cloned().unwrap_or_default();
     let number = |name: &str| info["state"][name].as_u64().unwrap_or_default();
     Ok(StreamInfo {
         config,

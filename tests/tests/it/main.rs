@@ -1,3 +1,5 @@
 //! The one integration-test binary: one module a subject.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in helpers too")]
+
 mod streams;
