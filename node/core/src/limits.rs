@@ -23,6 +23,10 @@ pub const INVALIDATIONS_MAX: usize = 1_024;
 pub const CELL_RECEIPTS_MAX: usize = 1_024;
 /// Rows in one sorted block of a price scope.
 pub const BLOCK_ROWS_MAX: usize = 64;
+/// Rows to come of one key that a lookup looks at to say until when its price holds.
+pub const FUTURE_ROWS_MAX: usize = 8;
+/// Changes of price that a lookup follows to say until when its price holds, under a `lowest` level.
+pub const VALIDITY_STEPS_MAX: usize = 64;
 /// Lists that derive from each other in a row.
 pub const LIST_DEPTH_MAX: usize = 8;
 /// Accounts above an account.
@@ -45,6 +49,10 @@ pub const TABLE_SHARDS: usize = 4_096;
 pub const TABLE_SHARDS_STOCK: usize = 1_024;
 /// Shards of maps with few entries.
 pub const TABLE_SHARDS_SMALL: usize = 64;
+/// Shards of one chain's price scopes: 65 partitions a source have such a map each, and a million scopes in
+/// one of them still lock a shard of 4,000 only.
+pub const SCOPE_SHARDS: usize = 256;
 
 const _: () = assert!(TABLE_SHARDS.is_power_of_two() && TABLE_SHARDS_SMALL.is_power_of_two());
 const _: () = assert!(TABLE_SHARDS_STOCK.is_power_of_two());
+const _: () = assert!(SCOPE_SHARDS.is_power_of_two());

@@ -1,8 +1,15 @@
 //! Items as lookups read them: interned, one immutable record each.
 
-use pannier_protocol::change::{Item, ItemStatus, RelationKind};
-use pannier_protocol::{Decimal, EntitlementId, ItemId};
+use std::sync::Arc;
 
+use pannier_protocol::api::ItemType;
+use pannier_protocol::change::{Item, ItemStatus, RelationKind, Table};
+use pannier_protocol::{ClassId, Decimal, EntitlementId, ItemId, Partition};
+
+use super::accounts::AccountContext;
+use super::ownership::select;
+use super::references::{NumberOf, ReferenceRecord};
+use super::tables::CatalogTables;
 use crate::dictionary::{ClassNo, Dictionary, ItemNo, UomNo};
 use crate::quantity::Exact;
 use crate::rows::RowVersion;
@@ -16,6 +23,7 @@ pub struct ItemRecord {
     /// The base unit is always among them, as 1/1.
     pub uoms: Box<[UomRecord]>,
     pub class: Option<ClassNo>,
+    pub class_id: Option<ClassId>,
     pub entitlement: Option<EntitlementId>,
     pub status: ItemStatus,
     pub backorder: bool,
@@ -89,6 +97,7 @@ impl ItemRecord {
             base_uom,
             uoms: uoms.into(),
             class: change.class.as_ref().map(|class| dictionary.classes.intern(class.as_str())),
+            class_id: change.class.clone(),
             entitlement: change.entitlement.clone(),
             status: change.status,
             backorder: change.backorder,
@@ -102,4 +111,67 @@ impl ItemRecord {
     pub fn uom(&self, uom: UomNo) -> Option<&UomRecord> {
         self.uoms.iter().find(|unit| unit.uom == uom)
     }
+}
+
+/// An item as it was asked for.
+#[derive(Debug, Clone)]
+pub struct FoundItem {
+    pub record: Arc<ItemRecord>,
+    /// What one of the number asked is; the line's own unit beats it.
+    pub uom: Option<UomNo>,
+}
+
+/// The record of an item, by ownership.
+pub fn find_item(tables: &CatalogTables, item: ItemNo) -> Option<Arc<ItemRecord>> {
+    let owner = |record: &ItemRecord| tables.policies.owner(Table::Items, None, record.class_id.as_ref());
+    select(&tables.shared, |rows| rows.item(item), owner)
+}
+
+/// Whether the item exists for the caller: one that the account may not buy looks unknown.
+pub fn is_visible(item: &ItemRecord, account: Option<&AccountContext>) -> bool {
+    match (&item.entitlement, account) {
+        (None, _) => true,
+        (Some(entitlement), Some(account)) => account.is_entitled(entitlement),
+        (Some(_), None) => false,
+    }
+}
+
+/// The item behind the number that a line names: the distributor's own, or another party's. A customer's
+/// number is looked up for ship-to, account, ancestors nearest first, then shared.
+pub fn resolve(
+    tables: &CatalogTables,
+    dictionary: &Dictionary,
+    account: Option<&AccountContext>,
+    number: &str,
+    item_type: ItemType,
+) -> Option<FoundItem> {
+    let (item, uom) = match item_type {
+        ItemType::Own => (dictionary.items.get(number)?, None),
+        ItemType::Vendor => referenced(tables, account, NumberOf::Vendor, number)?,
+        ItemType::Gtin => referenced(tables, account, NumberOf::Gtin, number)?,
+        ItemType::Customer => {
+            let family = account.into_iter().flat_map(|context| {
+                let below = std::iter::once(&context.ship_to).chain(&context.between);
+                below.chain([&context.account]).chain(&context.ancestors)
+            });
+            let owners = family.map(|record| NumberOf::Customer(record.account));
+            owners.chain([NumberOf::SharedCustomer]).find_map(|of| referenced(tables, account, of, number))?
+        }
+    };
+    let record = find_item(tables, item).filter(|item| is_visible(item, account))?;
+    Some(FoundItem { record, uom })
+}
+
+/// Of the family's chains and the shared ones, by ownership.
+fn referenced(
+    tables: &CatalogTables,
+    account: Option<&AccountContext>,
+    of: NumberOf,
+    number: &str,
+) -> Option<(ItemNo, Option<UomNo>)> {
+    let family = account.map_or(&[][..], |context| tables.chains(context.partition()));
+    let chains = family.iter().chain(tables.chains(Partition::Shared));
+    let owner = tables.policies.owner(Table::References, None, None);
+    let found: Arc<ReferenceRecord> = select(chains, |rows| rows.reference(of, number), |_| owner)?;
+    Some((found.item, found.uom))
 }

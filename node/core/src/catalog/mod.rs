@@ -1,9 +1,23 @@
 //! What changes slowly: items, accounts, price scopes and policies, a chain of rows per source and partition.
 
-mod items;
+pub mod accounts;
+pub mod items;
+mod ownership;
 mod policies;
+mod prices;
+mod references;
+mod rows;
+mod sharded;
 mod tables;
+#[cfg(test)]
+mod tests;
+pub mod uoms;
 
-pub use items::{ItemRecord, KitPart, RelationRecord, UomRecord};
+pub use accounts::{AccountContext, AccountRecord, AccountRefusal, find_account};
+pub use items::{FoundItem, ItemRecord, KitPart, RelationRecord, UomRecord, find_item};
 pub use policies::PolicySet;
-pub use tables::{CatalogChain, CatalogRows, CatalogTables};
+pub use prices::{DatedRow, Header, Place, Pricing, Row, Scope, Served, Target, Terms, TermsTable, show_row};
+pub use references::{NumberOf, ReferenceRecord};
+pub use rows::CatalogRows;
+pub use tables::{CatalogChain, CatalogTables};
+pub use uoms::{OrderUnit, UnknownUnit};

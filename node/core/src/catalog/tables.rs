@@ -5,11 +5,8 @@ use std::sync::Arc;
 use pannier_protocol::limits::PARTITIONS;
 use pannier_protocol::{Partition, SourceId};
 
-use super::PolicySet;
+use super::{CatalogRows, PolicySet};
 use crate::freshness::ChainStatus;
-
-/// The rows of one source in one partition.
-pub struct CatalogRows {}
 
 /// One chain: whose rows, how fresh, and the rows.
 #[derive(Clone)]
