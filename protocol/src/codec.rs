@@ -140,7 +140,13 @@ pub fn decode<T: DeserializeOwned>(
 
 fn malformed<E: fmt::Display>(error: serde_path_to_error::Error<E>) -> DecodeError {
     let path = error.path().to_string();
-    DecodeError::Malformed { path, reason: error.into_inner().to_string() }
+    let told = error.into_inner().to_string();
+    // What serde_json says of a number, or of an empty map, where a choice should stand.
+    let reason = match told.strip_prefix("expected value") {
+        Some(place) => format!("a value is missing or of a wrong type{place}"),
+        None => told,
+    };
+    DecodeError::Malformed { path, reason }
 }
 
 /// Any value of this crate; MessagePack maps carry names.

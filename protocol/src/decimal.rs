@@ -192,7 +192,7 @@ impl<'de> Deserialize<'de> for Decimal {
         if deserializer.is_human_readable() {
             deserializer.deserialize_str(DecimalText)
         } else {
-            deserializer.deserialize_i64(DecimalMicros)
+            deserializer.deserialize_any(DecimalMicros)
         }
     }
 }

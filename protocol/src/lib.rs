@@ -17,6 +17,13 @@ pub mod subject;
 pub mod time;
 pub mod uom;
 
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod round_trips;
+
 pub use as_of::{AsOf, Incarnation};
 pub use change::Change;
 pub use codec::{DecodeError, Encoding};

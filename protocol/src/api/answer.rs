@@ -4,6 +4,7 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use crate::change::RelationKind;
+use crate::codec::{self, DecodeError, Encoding};
 use crate::{
     AccountId, AsOf, Currency, Decimal, ItemId, LocalDate, Money, SourceId, SourceSequence, StreamSequence,
     Timestamp,
@@ -29,6 +30,23 @@ pub struct LookupAnswer {
     pub sources: Vec<SourceState>,
     pub lines: Vec<LineAnswer>,
     pub total: Total,
+}
+
+/// An answer as it came over the wire. MessagePack carries amounts without their digits, which are the
+/// currency's: they are put back, so that an amount shows the same from both encodings.
+pub fn decode_answer(
+    encoding: Encoding,
+    bytes: &[u8],
+    bytes_max: usize,
+) -> Result<LookupAnswer, DecodeError> {
+    let mut answer: LookupAnswer = codec::decode(encoding, bytes, bytes_max)?;
+    let digits = answer.currency.minor_digits();
+    answer.total.extended.digits = digits;
+    for line in &mut answer.lines {
+        let offers = line.substitutes.iter_mut().flatten().filter_map(|offer| offer.price.as_mut());
+        line.price.iter_mut().chain(offers).for_each(|price| price.extended.digits = digits);
+    }
+    Ok(answer)
 }
 
 /// What is known of one chain.

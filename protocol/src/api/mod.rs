@@ -7,7 +7,7 @@ mod request;
 pub use answer::{
     Availability, AvailabilityStatus, BreakShown, Explain, Freshness, FreshnessPair, FreshnessState,
     LineAnswer, LineStatus, LookupAnswer, NextBreak, Offer, OfferPrice, Price, PricePart, RejectedCandidate,
-    RejectedReason, ScheduleEntry, SourceState, Total, WarehouseAvailability,
+    RejectedReason, ScheduleEntry, SourceState, Total, WarehouseAvailability, decode_answer,
 };
 pub use problem::{ErrorCode, Problem};
 pub use request::{
