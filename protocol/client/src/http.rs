@@ -1,0 +1,150 @@
+//! HTTP/1.1 to one node, with connections kept open between requests.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use pannier_protocol::api::{LookupAnswer, LookupRequest, Problem};
+use pannier_protocol::{Encoding, codec};
+
+use crate::error::{AddressError, LookupError, ReadyError, SendError};
+use crate::limits::{ANSWER_BYTES_MAX, CONNECTION_IDLE_MAX, CONNECTIONS_IDLE_MAX, REQUEST_DEADLINE};
+
+/// How a client behaves; the defaults are those of [`crate::limits`].
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// For a whole exchange, connecting included.
+    pub deadline: Duration,
+    /// Of lookups; answers come in the same.
+    pub encoding: Encoding,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { deadline: REQUEST_DEADLINE, encoding: Encoding::Json }
+    }
+}
+
+/// A node by its HTTP address. Cheap to clone; clones share their connections.
+#[derive(Debug, Clone)]
+pub struct HttpClient {
+    base: String,
+    options: Options,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl HttpClient {
+    /// `base` is scheme, host and port, as in `http://127.0.0.1:8080`. Nothing is sent yet.
+    pub fn new(base: &str, options: Options) -> Result<Self, AddressError> {
+        let error = || AddressError { text: base.chars().take(128).collect() };
+        let uri: Uri = base.parse().map_err(|_| error())?;
+        if uri.scheme_str() != Some("http") || uri.host().is_none() || !matches!(uri.path(), "" | "/") {
+            return Err(error());
+        }
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(CONNECTION_IDLE_MAX)
+            .pool_max_idle_per_host(CONNECTIONS_IDLE_MAX)
+            .build(connector);
+        Ok(Self { base: base.trim_end_matches('/').to_owned(), options, client })
+    }
+
+    /// Scheme, host and port.
+    pub fn address(&self) -> &str {
+        &self.base
+    }
+
+    /// `POST /v1/price-availability`.
+    pub async fn lookup(&self, request: &LookupRequest) -> Result<LookupAnswer, LookupError> {
+        let encoding = self.options.encoding;
+        let body = codec::encode(encoding, request)?;
+        let response = self.post("/v1/price-availability", encoding.content_type(), body).await?;
+        if response.status() == StatusCode::OK {
+            return Ok(codec::decode(encoding, response.body(), ANSWER_BYTES_MAX)?);
+        }
+        let Ok(problem) = serde_json::from_slice::<Problem>(response.body()) else {
+            return Err(LookupError::Status { status: response.status().as_u16() });
+        };
+        Err(LookupError::Problem { problem: Box::new(problem), retry_after: retry_after(&response) })
+    }
+
+    /// `GET /readyz`: done when the node has caught up with the streams.
+    pub async fn readyz(&self) -> Result<(), ReadyError> {
+        let response = self.get("/readyz").await?;
+        if response.status().is_success() {
+            return Ok(());
+        }
+        let detail = match serde_json::from_slice::<Problem>(response.body()) {
+            Ok(problem) => problem.detail,
+            Err(_) => format!("status {}", response.status()),
+        };
+        Err(ReadyError::NotReady { detail })
+    }
+
+    /// Any path, as it is answered.
+    pub async fn get(&self, path: &str) -> Result<Response<Bytes>, SendError> {
+        self.send(Request::get(self.uri(path)).body(Bytes::new())?).await
+    }
+
+    /// A body as it is; it is answered in the same encoding, errors in JSON.
+    pub async fn post(
+        &self,
+        path: &str,
+        content_type: &'static str,
+        body: impl Into<Bytes>,
+    ) -> Result<Response<Bytes>, SendError> {
+        let content_type = HeaderValue::from_static(content_type);
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(self.uri(path))
+            .header(ACCEPT, content_type.clone())
+            .header(CONTENT_TYPE, content_type);
+        self.send(request.body(body.into())?).await
+    }
+
+    /// One exchange under the deadline; the request's URI must be absolute.
+    pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, SendError> {
+        let limit = self.options.deadline;
+        match tokio::time::timeout(limit, self.exchange(request)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(SendError::Deadline { address: self.base.clone(), limit }),
+        }
+    }
+
+    async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, SendError> {
+        let address = || self.base.clone();
+        let response = self
+            .client
+            .request(request.map(Full::new))
+            .await
+            .map_err(|source| SendError::Unreachable { address: address(), source })?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|source| {
+            if source.is::<LengthLimitError>() {
+                SendError::TooLarge { address: address(), max: ANSWER_BYTES_MAX }
+            } else {
+                SendError::Broken { address: address(), source }
+            }
+        })?;
+        Ok(Response::from_parts(head, body.to_bytes()))
+    }
+
+    fn uri(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+}
+
+fn retry_after(response: &Response<Bytes>) -> Option<Duration> {
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests;
