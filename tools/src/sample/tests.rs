@@ -1,0 +1,45 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+#[test]
+fn the_same_arguments_give_the_same_files() {
+    let as_of = LocalDate::parse("2026-11-23").unwrap();
+    let written = |seed| {
+        let folder = tempfile::tempdir().unwrap();
+        files::write(&distributor(60, seed).unwrap(), as_of, folder.path(), "nats://127.0.0.1:4222").unwrap();
+        ["erp/ITEMMAST.TXT", "erp/SPECIALS.CSV", "wms/STOCK_DAL.DAT"]
+            .map(|name| std::fs::read(folder.path().join(name)).unwrap())
+    };
+    assert_eq!(written(1), written(1));
+    assert_ne!(written(1), written(2));
+}
+
+#[test]
+fn ids_are_unique_and_refer_to_each_other() {
+    let distributor = distributor(500, 1).unwrap();
+    let items: BTreeSet<&str> = distributor.items.iter().map(|item| item.item.as_str()).collect();
+    let accounts: BTreeSet<&str> = distributor.accounts.iter().map(|a| a.account.as_str()).collect();
+    assert_eq!((items.len(), accounts.len()), (distributor.items.len(), distributor.accounts.len()));
+    let contracts: BTreeSet<&str> =
+        distributor.scopes.iter().filter_map(|scope| scope.contract.as_deref()).collect();
+    for item in &distributor.items {
+        let others = item.kit.iter().map(|part| &part.item).chain(item.relations.iter().map(|r| &r.item));
+        assert!(others.clone().all(|other| items.contains(other.as_str())), "{}", item.item);
+        let named = item.prices.iter().filter_map(|price| price.contract.as_deref());
+        assert!(named.clone().all(|contract| contracts.contains(contract)), "{}", item.item);
+        assert!(item.stock.iter().all(|cell| generate::WAREHOUSES.contains(&cell.warehouse.as_str())));
+    }
+    let above = distributor.accounts.iter().flat_map(|account| account.parent.iter().chain(&account.root));
+    assert!(above.clone().all(|account| accounts.contains(account.as_str())));
+    assert!(distributor.items.iter().any(|item| item.prices.is_empty() && item.kit.is_empty()));
+}
+
+#[test]
+fn the_adapter_takes_the_mappings() {
+    for text in [include_str!("erp.toml"), include_str!("wms.toml")] {
+        if let Err(error) = pannier_adapters::files::FilesConfig::parse(text) {
+            panic!("{error}");
+        }
+    }
+}
