@@ -83,7 +83,7 @@ proptest! {
 
     #[test]
     fn messages_survive_both_encodings(which: prop::sample::Index, changes in leaf_changes()) {
-        let bytes = changed(which.get(&*MESSAGES).clone(), &changes);
+        let bytes = changed(which.get(&MESSAGES).clone(), &changes);
         if let Ok(envelope) = decode_envelope(Encoding::Json, &bytes) {
             check(&envelope)?;
         }
@@ -107,7 +107,7 @@ proptest! {
         which: prop::sample::Index,
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {
-        let json = serde_json::to_vec(which.get(&*MESSAGES)).unwrap();
+        let json = serde_json::to_vec(which.get(&MESSAGES)).unwrap();
         let envelope = decode_envelope(Encoding::Json, &json).unwrap();
         for encoding in [Encoding::Json, Encoding::MessagePack] {
             let mut bytes = encode_envelope(encoding, &envelope).unwrap();

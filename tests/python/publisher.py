@@ -98,7 +98,7 @@ def partition(root):
 
 
 class Fenced(Exception):
-    """A higher claim stands on the subject: another writer took over."""
+    """Another writer took the subject over."""
 
 
 class Lost(Exception):
@@ -162,11 +162,13 @@ class Chain:
                 if error.err_code != 10071:
                     await asyncio.sleep(0.1)
             message = await self.last_message()
-            if message and message.data == payload:
-                return message.seq
-            if message and message.seq > self.last and self.last >= self.claimed:
+            stored = message.seq if message else 0
+            if stored < self.last:
+                raise Lost(self.full)
+            if stored > self.last:
+                if message.data == payload:
+                    return stored
                 raise Fenced(self.full)
-            raise Lost(self.full)
 
     async def bundle(self, position, begin, end, parts, count):
         """`begin`, a message a list of `parts`, and `end` with `count` and hash."""
@@ -222,7 +224,7 @@ def stock(names, on_hand):
 
 async def incarnation_of(js, stream):
     info = await js._api_request(f"{js._prefix}.STREAM.INFO.{stream}")
-    return info["config"]["metadata"]["pannier-incarnation"]
+    return info["config"]["metadata"]["pannier.incarnation"]
 
 
 async def main(arguments):
