@@ -75,13 +75,15 @@ pub enum DropReason {
     Fenced,
     /// A new epoch that does not begin with a snapshot.
     UnknownEpoch,
-    /// A relative change while the chain is suspect.
+    /// A relative change while the chain is suspect, or not loaded yet.
     RelativeWhileSuspect,
     Poison,
     /// A row refused by a rule of its table.
     RowRejected,
     /// A unit or snapshot that was abandoned, parked or wrong.
     StagingDropped,
+    /// An order or an event: a later rule version judges it.
+    LaterRules,
 }
 
 impl DropReason {
@@ -97,6 +99,7 @@ impl DropReason {
             Self::Poison => "poison",
             Self::RowRejected => "row_rejected",
             Self::StagingDropped => "staging_dropped",
+            Self::LaterRules => "later_rules",
         }
     }
 }

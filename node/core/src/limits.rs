@@ -16,6 +16,8 @@ pub const SNAPSHOTS_PARKED_MAX: usize = 4;
 pub const SCOPES_REPEATED_MAX: usize = 4_096;
 /// Ticks that wait for the chain they speak of to arrive.
 pub const TICKS_PENDING_MAX: usize = 16;
+/// How far the stamps of broker and publisher may lie apart before they are counted, in milliseconds.
+pub const STAMPS_APART_MS_MAX: u64 = 5_000;
 /// Invalidations in force on one chain; past it the first becomes one of the whole chain.
 pub const INVALIDATIONS_MAX: usize = 1_024;
 

@@ -11,6 +11,8 @@ pub struct RowVersion(u64);
 
 impl RowVersion {
     const SEQUENCE_BITS: u32 = 48;
+    /// The highest source sequence; the gate takes none above.
+    pub const SEQUENCE_MAX: u64 = (1 << Self::SEQUENCE_BITS) - 1;
 
     pub const fn new(epoch_number: u16, source_sequence: u64) -> Self {
         assert!(source_sequence < 1 << Self::SEQUENCE_BITS, "a source sequence fits in 48 bits");

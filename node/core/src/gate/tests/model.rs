@@ -1,0 +1,1 @@
+//! Random streams against a model.
