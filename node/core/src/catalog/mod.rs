@@ -1,6 +1,7 @@
 //! What changes slowly: items, accounts, price scopes and policies, a chain of rows per source and partition.
 
 pub mod accounts;
+mod fold;
 pub mod items;
 mod ownership;
 mod policies;
@@ -14,6 +15,7 @@ mod tests;
 pub mod uoms;
 
 pub use accounts::{AccountContext, AccountRecord, AccountRefusal, find_account};
+pub use fold::{Catalog, CatalogReader};
 pub use items::{FoundItem, ItemRecord, KitPart, RelationRecord, UomRecord, find_item};
 pub use policies::PolicySet;
 pub use prices::{DatedRow, Header, Place, Pricing, Row, Scope, Served, Target, Terms, TermsTable, show_row};

@@ -252,20 +252,20 @@ impl<R: Rows> Chain<R> {
         changes: Vec<Change>,
         out: &mut Outcome,
     ) {
-        let version = self.version(at.1);
+        let version = self.version(entry, at.1);
         let shape = match (self.mode, shape) {
             // Nothing is staged without a gate.
             (GateMode::Off, _) => Shape::Live,
             (GateMode::On, shape) => shape,
         };
         match shape {
-            Shape::Part(of) => return self.apply_part(entry, &of, changes, version, out),
+            Shape::Part(of) => return self.apply_part(entry, &of, changes, out),
             Shape::Live => {
                 let rows: Vec<_> = changes.iter().map(|change| Stated { change, version }).collect();
                 self.apply_live(entry, &rows, out);
             }
             Shape::UnitBegin(begin) => self.begin_unit(entry, begin.id, out),
-            Shape::UnitCommit(commit) => self.commit_unit(entry, &commit, out),
+            Shape::UnitCommit(commit) => self.commit_unit(entry, &commit, version, out),
             Shape::SnapshotBegin(begin) => self.begin_snapshot(entry, begin, at, version, out),
             Shape::SnapshotEnd(end) => self.end_snapshot(entry, &end, out),
             Shape::Claim => {}
@@ -357,8 +357,11 @@ impl<R: Rows> Chain<R> {
         out.effects.push(Effect::Resync { subject: self.subject.clone(), reason });
     }
 
-    /// When rows that the chain states now are stated.
-    fn version(&self, sequence: SourceSequence) -> RowVersion {
+    /// When rows of this message are stated. Without a gate whatever comes later counts as later.
+    fn version(&self, entry: &Entry<'_>, sequence: SourceSequence) -> RowVersion {
+        if self.mode == GateMode::Off {
+            return RowVersion::new(0, entry.stream_sequence.0.min(RowVersion::SEQUENCE_MAX));
+        }
         let state = self.status.load();
         let number = state.epochs.iter().rposition(|claim| *claim == state.epoch).unwrap_or_default();
         RowVersion::new(u16::try_from(number).unwrap_or(u16::MAX), sequence.0)

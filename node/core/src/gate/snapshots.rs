@@ -7,7 +7,9 @@
 
 use std::sync::Arc;
 
-use pannier_protocol::change::{SnapshotApproved, SnapshotBegin, SnapshotEnd, Table, UnitCommit};
+use pannier_protocol::change::{
+    SnapshotApproved, SnapshotBegin, SnapshotEnd, SnapshotScope, Table, UnitCommit,
+};
 use pannier_protocol::{Change, MarkId, SourceSequence, StreamSequence};
 
 use super::staging::{Kept, OpenSnapshot, OpenUnit, rows_in, stated};
@@ -34,11 +36,10 @@ impl<R: Rows> Chain<R> {
         entry: &Entry<'_>,
         of: &MarkId,
         changes: Vec<Change>,
-        version: RowVersion,
         out: &mut Outcome,
     ) {
         if let Some(unit) = self.unit.as_mut().filter(|unit| unit.id == *of) {
-            unit.add(entry.payload, changes, version);
+            unit.add(entry.payload, changes);
             if unit.rows_count() > UNIT_CHANGES_MAX as u64 {
                 let reason = format!("unit {of:?} has more than {UNIT_CHANGES_MAX} rows; split it");
                 self.poison(entry, reason, out);
@@ -62,12 +63,22 @@ impl<R: Rows> Chain<R> {
         }
     }
 
-    pub(super) fn commit_unit(&mut self, entry: &Entry<'_>, commit: &UnitCommit, out: &mut Outcome) {
+    /// A unit is stated when it is committed, over what came between.
+    pub(super) fn commit_unit(
+        &mut self,
+        entry: &Entry<'_>,
+        commit: &UnitCommit,
+        version: RowVersion,
+        out: &mut Outcome,
+    ) {
         let Some(unit) = self.unit.take_if(|unit| unit.id == commit.id) else {
             return self.stray(entry, "unit_commit", &commit.id, out);
         };
         match unit.tally.check("unit", &commit.id, commit.count, &commit.hash) {
-            Ok(()) => self.apply_live(entry, &stated(&unit.changes), out),
+            Ok(()) => {
+                let rows: Vec<_> = unit.changes.iter().map(|change| Stated { change, version }).collect();
+                self.apply_live(entry, &rows, out);
+            }
             Err(reason) => {
                 out.dropped(&self.subject, DropReason::StagingDropped);
                 self.poison(entry, reason, out);
@@ -204,7 +215,7 @@ impl<R: Rows> Chain<R> {
     }
 
     /// What was parked of the same rows is older than what is there now.
-    fn evict_parked(&mut self, scope: &pannier_protocol::change::SnapshotScope, out: &mut Outcome) {
+    fn evict_parked(&mut self, scope: &SnapshotScope, out: &mut Outcome) {
         for _ in self.parked.extract_if(.., |parked| scope::overlap(parked.scope(), scope)) {
             out.dropped(&self.subject, DropReason::StagingDropped);
         }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::scope;
 use crate::rows::{RowVersion, Rows, Stated, is_relative};
 
-/// A change that waits, with the version of its message.
+/// A live change that an open snapshot keeps, with the version of its message.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
     pub(super) change: Change,
@@ -50,7 +50,7 @@ impl Tally {
 pub(super) struct OpenUnit {
     pub(super) id: MarkId,
     pub(super) tally: Tally,
-    pub(super) changes: Vec<Kept>,
+    pub(super) changes: Vec<Change>,
     rows_count: u64,
 }
 
@@ -59,10 +59,10 @@ impl OpenUnit {
         Self { id, tally: Tally::default(), changes: Vec::new(), rows_count: 0 }
     }
 
-    pub(super) fn add(&mut self, payload: &[u8], changes: Vec<Change>, version: RowVersion) {
+    pub(super) fn add(&mut self, payload: &[u8], changes: Vec<Change>) {
         self.tally.add(payload, changes.len() as u64);
         self.rows_count += rows_in(&changes);
-        self.changes.extend(changes.into_iter().map(|change| Kept { change, version }));
+        self.changes.extend(changes);
     }
 
     /// What bounds it: a change of prices has many rows.
