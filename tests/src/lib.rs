@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pannier_protocol::subject::Prefix;
 use pannier_streams::connect::{self, Broker};
-use pannier_streams::server::{Finder, LocalServer, Options};
+use pannier_streams::server::{Finder, LocalServer, Options, SyncInterval};
 use pannier_streams::{Streams, config};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -29,8 +29,13 @@ pub async fn nats_server() -> PathBuf {
 impl TestBroker {
     /// A fresh server without any stream.
     pub async fn start() -> Self {
+        Self::start_synced(SyncInterval::Always).await
+    }
+
+    /// The same with the choice of when stored messages reach the disk; `Every` takes them much faster.
+    pub async fn start_synced(sync_interval: SyncInterval) -> Self {
         let folder = tempfile::tempdir().expect("a folder for temporary files");
-        let options = Options::new(nats_server().await, folder.path());
+        let options = Options { sync_interval, ..Options::new(nats_server().await, folder.path()) };
         let server = LocalServer::start(options).await.expect("nats-server starts");
         let broker = connect_to(&server).await;
         Self { server, broker, folder }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::limits::{
     CONNECT_TIMEOUT, LAME_DUCK_SPREAD, PING_INTERVAL, RECONNECT_DELAY_MAX, RECONNECT_DELAY_MIN,
-    REQUEST_TIMEOUT,
+    REQUEST_TIMEOUT, SUBSCRIPTION_MESSAGES_MAX,
 };
 use crate::server::ServerVersion;
 
@@ -81,6 +81,7 @@ impl Broker {
             .name(&options.name)
             .ping_interval(PING_INTERVAL)
             .connection_timeout(CONNECT_TIMEOUT)
+            .subscription_capacity(SUBSCRIPTION_MESSAGES_MAX)
             .request_timeout(Some(REQUEST_TIMEOUT))
             .retry_on_initial_connect()
             .reconnect_delay_callback(reconnect_delay)

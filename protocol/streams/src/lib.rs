@@ -6,6 +6,7 @@
 mod attempt;
 pub mod config;
 pub mod connect;
+pub mod consumer;
 pub mod create;
 pub mod limits;
 pub mod server;
@@ -14,5 +15,6 @@ pub mod writer;
 
 pub use config::{ConfigError, Streams, init, open};
 pub use connect::{Broker, ConnectError};
+pub use consumer::{Consumer, Delivery, Position};
 pub use create::{Created, create};
 pub use writer::{Chain, Draft, Outcome, Writer};

@@ -44,3 +44,24 @@ pub const OVERLOAD_PAUSE: Duration = Duration::from_millis(500);
 pub const CLAIM_ATTEMPTS_MAX: u32 = 5;
 
 const _: () = assert!(PUBLISH_SETTLE_MAX.as_secs() >= 10 + REQUEST_TIMEOUT.as_secs());
+
+/// A consumer without anything to send says so this often.
+pub const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A consumer that says nothing for so long is made anew.
+pub const SILENCE_MAX: Duration = Duration::from_secs(4);
+/// The broker removes a consumer that nobody listens to after this.
+pub const CONSUMER_INACTIVE_MAX: Duration = Duration::from_secs(10);
+/// Between two attempts to subscribe, and two looks at a stream whose leader does not answer.
+pub const RESUBSCRIBE_DELAY: Duration = Duration::from_secs(1);
+/// A stream is lost when two looks so far apart say the same.
+pub const LOSS_CONFIRM: Duration = Duration::from_secs(2);
+/// Most messages and bytes of one batch; a batch is what is there, never waited for.
+pub const BATCH_MESSAGES_MAX: usize = 1_024;
+pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Events under way between a consumer and its receiver.
+pub const BATCHES_MAX: usize = 8;
+/// Messages that a subscription holds before it drops some. A push consumer has up to 32 MiB under way
+/// before its flow control waits, which is more small messages than the client's default of 65,536.
+pub const SUBSCRIPTION_MESSAGES_MAX: usize = 1 << 19;
+
+const _: () = assert!(SILENCE_MAX.as_millis() >= 3 * HEARTBEAT.as_millis());
