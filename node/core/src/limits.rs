@@ -35,6 +35,8 @@ pub const LIST_DEPTH_MAX: usize = 8;
 pub const ANCESTORS_MAX: usize = 16;
 /// Kits inside kits.
 pub const KIT_DEPTH_MAX: usize = 4;
+/// Components of one kit, over all kits inside it.
+pub const KIT_PARTS_MAX: usize = 1_024;
 /// Replacements that hand on to each other.
 pub const REPLACEMENT_DEPTH_MAX: usize = 8;
 /// Rejected candidates that `explain` names.

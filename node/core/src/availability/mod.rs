@@ -1,1 +1,253 @@
+//! When an account can have how much of an item, and from where.
+//!
+//! The problem: stock is said by several sources, about several warehouses, with supply to come, demand that is
+//! dated, lots that expire and kits that hold nothing; and a promise must not take what a later demand or an
+//! earlier line of the same basket needs. Rejected: summing on hand over warehouses and subtracting, which
+//! promises the same piece twice and half of a kit here and half there.
+//!
+//! The design, from the inside out: a [`position::Position`] is what one warehouse has of one item by day; its
+//! ATP never takes from a later day; a [`sourcing::Ladder`] is what a warehouse can ship of the line in whole
+//! order units; the plan spreads the line over the ladders. What the plan takes is noted in [`Taken`] when the
+//! caller decides that the line stands, and the next line finds less.
 
+mod offers;
+mod position;
+mod reader;
+mod recipe;
+mod sourcing;
+mod taken;
+
+#[cfg(test)]
+mod tests;
+
+use pannier_protocol::api::{Availability, AvailabilityStatus, ScheduleEntry, WarehouseAvailability};
+use pannier_protocol::change::{ItemStatus, SourcingMode};
+use pannier_protocol::{Decimal, LocalDate, Timestamp};
+
+use crate::catalog::{AccountContext, CatalogTables, ItemRecord, OrderUnit, PolicySet};
+use crate::dictionary::{Dictionary, WarehouseNo};
+use crate::freshness::Consulted;
+use crate::ledger::LedgerTables;
+use crate::limits::SCHEDULE_ENTRIES_MAX;
+use crate::quantity::Exact;
+
+pub use offers::{Candidate, OfferQuestion, candidates};
+pub use reader::Flags;
+pub use taken::Taken;
+
+use reader::{Reader, Records};
+use recipe::{Ingredient, recipe};
+use sourcing::{Ladder, Plan};
+use taken::Taking;
+
+/// One line, as far as stock goes.
+#[derive(Clone, Copy)]
+pub struct StockQuestion<'a> {
+    pub ledger: &'a LedgerTables,
+    pub catalog: &'a CatalogTables,
+    pub dictionary: &'a Dictionary,
+    /// Without: an anonymous visitor, for whom all warehouses are eligible.
+    pub account: Option<&'a AccountContext>,
+    pub item: &'a ItemRecord,
+    pub unit: OrderUnit,
+    /// Of the unit; rounded up to what can be ordered.
+    pub quantity: Decimal,
+    /// Ship from this warehouse only; one that is not eligible leaves none.
+    pub warehouse: Option<&'a str>,
+    pub requested_date: Option<LocalDate>,
+    /// See [`today`].
+    pub today: LocalDate,
+}
+
+/// What can be promised of a line. It takes nothing until [`Promise::take`].
+#[derive(Debug, Clone)]
+pub struct Promise {
+    /// With all warehouses and the whole schedule; the caller leaves out what was not asked for.
+    pub availability: Availability,
+    pub consulted: Consulted,
+    pub flags: Flags,
+    takings: Vec<Taking>,
+}
+
+impl Promise {
+    /// The line stands: later lines do not find what it takes.
+    pub fn take(&self, taken: &mut Taken) {
+        self.takings.iter().for_each(|taking| taken.add(taking));
+    }
+
+    /// Whether the whole line can leave now; what is offered in its place depends on it.
+    pub fn is_in_stock(&self) -> bool {
+        self.availability.status == AvailabilityStatus::InStock
+    }
+}
+
+/// The business day at `now`; `None` past the calendar.
+pub fn today(policies: &PolicySet, now: Timestamp) -> Option<LocalDate> {
+    policies.business_zone.date_at(now)
+}
+
+/// What of the line can leave when and where, given what earlier lines took.
+pub fn promise(question: &StockQuestion<'_>, taken: &Taken) -> Promise {
+    let mut reader = Reader::new(question);
+    let ingredients = recipe(question.catalog, question.item, &mut reader.consulted);
+    let records: Vec<Records<'_>> =
+        ingredients.iter().map(|ingredient| reader.records(ingredient.item.record())).collect();
+    let warehouses = eligible(question, &mut reader, &records);
+
+    let mode = question.account.and_then(AccountContext::sourcing);
+    let mode = mode.unwrap_or(question.catalog.policies.sourcing.mode);
+    let line = Line { question, ingredients: &ingredients, records: &records, mode, taken };
+    let ladders: Vec<Ladder> =
+        warehouses.iter().map(|warehouse| line.ladder(&mut reader, *warehouse)).collect();
+    let plan = sourcing::plan(&ladders, question.quantity, mode);
+    Promise {
+        availability: answer(question, &ladders, &plan),
+        consulted: reader.consulted,
+        flags: reader.flags,
+        takings: line.takings(&ladders, &plan),
+    }
+}
+
+/// On hand less all that lowers it, in base units and by warehouse id, negative where it is: what operators see
+/// where a promise says 0. Kits have none of their own.
+pub fn raw_available(question: &StockQuestion<'_>) -> Vec<(WarehouseNo, Exact)> {
+    let mut reader = Reader::new(question);
+    let records = [reader.records(question.item)];
+    let warehouses = eligible(question, &mut reader, &records);
+    let raw = warehouses.into_iter().map(|warehouse| {
+        let shelf = reader.position(&records[0], warehouse).shelf;
+        Exact::new(shelf, i128::from(Decimal::SCALE)).map(|shelf| (warehouse, shelf))
+    });
+    raw.flatten().collect()
+}
+
+/// In sourcing order, narrowed to the one that the line names. Without an order of the account's: all, by id.
+fn eligible(
+    question: &StockQuestion<'_>,
+    reader: &mut Reader<'_>,
+    records: &[Records<'_>],
+) -> Vec<WarehouseNo> {
+    let names = &question.dictionary.warehouses;
+    let named = question.account.map(AccountContext::warehouses).unwrap_or_default();
+    let mut warehouses = named.to_vec();
+    if named.is_empty() {
+        warehouses = records.iter().flat_map(|records| reader.warehouses(records)).collect();
+        warehouses.sort_unstable_by(|a, b| names.name(*a).cmp(names.name(*b)));
+    }
+    let mut seen = Vec::with_capacity(warehouses.len());
+    warehouses.retain(|warehouse| {
+        let first = !seen.contains(warehouse);
+        seen.push(*warehouse);
+        first && question.warehouse.is_none_or(|only| names.name(*warehouse) == only)
+    });
+    warehouses
+}
+
+/// A line with what it takes and where that is read.
+struct Line<'l, 'a> {
+    question: &'l StockQuestion<'a>,
+    ingredients: &'l [Ingredient<'a>],
+    records: &'l [Records<'l>],
+    mode: SourcingMode,
+    taken: &'l Taken,
+}
+
+impl Line<'_, '_> {
+    /// Base units of an ingredient in one order unit.
+    fn per_unit(&self, ingredient: &Ingredient<'_>) -> Option<Exact> {
+        ingredient.quantity.checked_mul(self.question.unit.factor)
+    }
+
+    /// What cannot be computed is not promised.
+    fn ladder(&self, reader: &mut Reader<'_>, warehouse: WarehouseNo) -> Ladder {
+        // Only a line that waits for its last piece keeps what could leave before.
+        let keeping = self.mode == SourcingMode::ShipComplete;
+        let each = self.ingredients.iter().zip(self.records).map(|(ingredient, records)| {
+            let position = reader.position(records, warehouse);
+            let taken = self.taken.of(records.item.item, warehouse);
+            Some((self.per_unit(ingredient)?, position.atp(taken, keeping)?))
+        });
+        let each: Vec<_> = each.collect();
+        let each = each.into_iter().collect::<Option<Vec<_>>>();
+        let ladder = each.and_then(|each| Ladder::new(warehouse, &each, step(&self.question.unit)));
+        ladder.unwrap_or(Ladder { warehouse, now: Decimal::ZERO, steps: Vec::new() })
+    }
+
+    fn takings(&self, ladders: &[Ladder], plan: &Plan) -> Vec<Taking> {
+        let of_shipment = |shipment: &sourcing::Shipment| {
+            let (warehouse, day) = (ladders[shipment.at].warehouse, shipment.day);
+            let units = Exact::from_decimal(shipment.quantity);
+            self.ingredients.iter().filter_map(move |ingredient| {
+                let quantity = self.per_unit(ingredient)?.checked_mul(units)?;
+                Some(Taking { item: ingredient.item.record().item, warehouse, day, quantity })
+            })
+        };
+        plan.shipments.iter().flat_map(of_shipment).collect()
+    }
+}
+
+/// What is counted is whole units, except where the unit's multiple is itself a fraction of one.
+fn step(unit: &OrderUnit) -> Decimal {
+    let fraction = unit.multiple.filter(|multiple| multiple.is_positive());
+    fraction.filter(|multiple| multiple.micros() % Decimal::SCALE != 0).unwrap_or(Decimal::ONE)
+}
+
+fn answer(question: &StockQuestion<'_>, ladders: &[Ladder], plan: &Plan) -> Availability {
+    let name = |warehouse: WarehouseNo| question.dictionary.warehouses.name(warehouse).into();
+    let available = sourcing::available(ladders);
+    let full_date = plan.full_day.and_then(|day| question.today.plus_days(day));
+    let warehouses = ladders.iter();
+    let warehouses =
+        warehouses.map(|at| WarehouseAvailability { warehouse: name(at.warehouse), available: at.now });
+    Availability {
+        uom: question.dictionary.uoms.name(question.unit.uom).into(),
+        status: status(question.item, available, plan),
+        available,
+        backorder_allowed: backorder_allowed(question.item),
+        multiple: question.unit.multiple.unwrap_or(Decimal::ONE),
+        minimum: question.unit.minimum.unwrap_or(Decimal::ONE),
+        earliest_full_date: full_date,
+        requested_date_met: question
+            .requested_date
+            .map(|requested| full_date.is_some_and(|full| full <= requested)),
+        warehouses: Some(warehouses.collect()),
+        schedule: Some(schedule(question, ladders, plan)),
+    }
+}
+
+/// A discontinued item is sold out and not bought again, whatever its record says of backorders.
+fn backorder_allowed(item: &ItemRecord) -> bool {
+    item.backorder && item.status == ItemStatus::Active
+}
+
+fn status(item: &ItemRecord, available: Decimal, plan: &Plan) -> AvailabilityStatus {
+    let whole_now = plan.full_day.is_some() && plan.shipments.iter().all(|shipment| shipment.day.is_none());
+    match item.status {
+        ItemStatus::Active | ItemStatus::Discontinued if whole_now => AvailabilityStatus::InStock,
+        ItemStatus::Active | ItemStatus::Discontinued if available.is_positive() => {
+            AvailabilityStatus::Partial
+        }
+        ItemStatus::Discontinued => AvailabilityStatus::Discontinued,
+        ItemStatus::Active if backorder_allowed(item) => AvailabilityStatus::Backorder,
+        ItemStatus::Active => AvailabilityStatus::OutOfStock,
+    }
+}
+
+/// What is on the shelf and what comes today is one entry of a warehouse. The first
+/// [`SCHEDULE_ENTRIES_MAX`] are shown; the full date counts all.
+fn schedule(question: &StockQuestion<'_>, ladders: &[Ladder], plan: &Plan) -> Vec<ScheduleEntry> {
+    let mut entries: Vec<(i32, usize, Decimal)> = Vec::new();
+    for shipment in &plan.shipments {
+        let day = shipment.day.unwrap_or(0);
+        match entries.iter_mut().find(|(on, at, _)| (*on, *at) == (day, shipment.at)) {
+            Some((_, _, sum)) => *sum = sum.checked_add(shipment.quantity).unwrap_or(Decimal::MAX),
+            None => entries.push((day, shipment.at, shipment.quantity)),
+        }
+    }
+    entries.sort_unstable_by_key(|(day, at, _)| (*day, *at));
+    let shown = entries.into_iter().take(SCHEDULE_ENTRIES_MAX).filter_map(|(day, at, quantity)| {
+        let warehouse = question.dictionary.warehouses.name(ladders[at].warehouse).into();
+        Some(ScheduleEntry { date: question.today.plus_days(day)?, quantity, warehouse })
+    });
+    shown.collect()
+}

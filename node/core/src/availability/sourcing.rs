@@ -1,0 +1,167 @@
+//! Spreads a line over warehouses and days.
+
+use pannier_protocol::Decimal;
+use pannier_protocol::change::SourcingMode;
+
+use super::position::Atp;
+use crate::dictionary::WarehouseNo;
+use crate::quantity::Exact;
+
+/// What one warehouse can ship of the line, in whole order units.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ladder {
+    pub(super) warehouse: WarehouseNo,
+    pub(super) now: Decimal,
+    /// Days from today, from 0; cumulative, `now` included; each value holds until the next day named.
+    pub(super) steps: Vec<(i32, Decimal)>,
+}
+
+/// Which quantity leaves where and when.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Plan {
+    /// By day, within a day in sourcing order.
+    pub(super) shipments: Vec<Shipment>,
+    /// The day on which the line is covered whole.
+    pub(super) full_day: Option<i32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shipment {
+    /// Index of the ladder.
+    pub(super) at: usize,
+    /// `None`: from the shelf, now.
+    pub(super) day: Option<i32>,
+    pub(super) quantity: Decimal,
+}
+
+impl Ladder {
+    /// `ingredients` are what one order unit takes, in base units of each, with their ATP at the warehouse.
+    /// One floor at the order's unit: what is left of a component is not lost to an inner one.
+    pub(super) fn new(warehouse: WarehouseNo, ingredients: &[(Exact, Atp)], step: Decimal) -> Option<Self> {
+        let units = |amount: &dyn Fn(&Atp) -> Exact| {
+            let each = ingredients.iter().map(|(per_unit, atp)| amount(atp).checked_div(*per_unit));
+            let least = each.collect::<Option<Vec<_>>>()?.into_iter().min()?;
+            whole(least, step)
+        };
+        let mut days: Vec<i32> =
+            ingredients.iter().flat_map(|(_, atp)| atp.steps.iter().map(|s| s.0)).collect();
+        days.sort_unstable();
+        days.dedup();
+        let steps = days.into_iter().map(|day| Some((day, units(&|atp| atp.at(day))?)));
+        Some(Self { warehouse, now: units(&|atp| atp.now)?, steps: steps.collect::<Option<_>>()? })
+    }
+
+    fn at(&self, day: i32) -> Decimal {
+        let mut steps = self.steps.iter().rev();
+        steps.find(|(from, _)| *from <= day).map_or(Decimal::ZERO, |(_, units)| *units)
+    }
+
+    /// `Some(None)`: by what is on the shelf.
+    fn covers(&self, quantity: Decimal) -> Option<Option<i32>> {
+        if self.now >= quantity {
+            return Some(None);
+        }
+        self.steps.iter().find(|(_, units)| *units >= quantity).map(|(day, _)| Some(*day))
+    }
+}
+
+/// The largest multiple of `step` not above, and never below 0.
+fn whole(amount: Exact, step: Decimal) -> Option<Decimal> {
+    let steps = amount.checked_div(Exact::from_decimal(step))?.floor().max(0);
+    let micros = steps.saturating_mul(i128::from(step.micros()));
+    Some(i64::try_from(micros).map_or(Decimal::MAX, Decimal::from_micros))
+}
+
+/// The sum over the warehouses of what they have now.
+pub(super) fn available(ladders: &[Ladder]) -> Decimal {
+    sum(ladders.iter().map(|ladder| ladder.now))
+}
+
+fn sum(quantities: impl Iterator<Item = Decimal>) -> Decimal {
+    quantities.fold(Decimal::ZERO, |sum, one| sum.checked_add(one).unwrap_or(Decimal::MAX))
+}
+
+/// `ladders` are the eligible warehouses in sourcing order.
+pub(super) fn plan(ladders: &[Ladder], quantity: Decimal, mode: SourcingMode) -> Plan {
+    match mode {
+        SourcingMode::Split => split(ladders, quantity),
+        SourcingMode::ShipComplete => ship_complete(ladders, quantity),
+        SourcingMode::Single => {
+            let covering = |at: &usize| ladders[*at].covers(quantity);
+            let soonest = (0..ladders.len()).filter(|at| covering(at).is_some()).min_by_key(covering);
+            let Some(ladder) = ladders.get(soonest.unwrap_or(0)) else {
+                return Plan::default();
+            };
+            let mut plan = split(std::slice::from_ref(ladder), quantity);
+            plan.shipments.iter_mut().for_each(|shipment| shipment.at = soonest.unwrap_or(0));
+            plan
+        }
+    }
+}
+
+/// A line being covered.
+struct Covering<'l> {
+    ladders: &'l [Ladder],
+    taken: Vec<Decimal>,
+    open: Decimal,
+    plan: Plan,
+}
+
+impl<'l> Covering<'l> {
+    fn new(ladders: &'l [Ladder], quantity: Decimal) -> Self {
+        Self { ladders, taken: vec![Decimal::ZERO; ladders.len()], open: quantity, plan: Plan::default() }
+    }
+
+    /// Takes what is there by then, warehouse by warehouse; `None`: what is on the shelves.
+    fn take(&mut self, day: Option<i32>) {
+        for (at, ladder) in self.ladders.iter().enumerate() {
+            let there = day.map_or(ladder.now, |day| ladder.at(day));
+            let left = there.checked_sub(self.taken[at]).map_or(Decimal::ZERO, Decimal::clamped);
+            let quantity = left.min(self.open);
+            if !quantity.is_positive() {
+                continue;
+            }
+            self.taken[at] = self.taken[at].checked_add(quantity).unwrap_or(Decimal::MAX);
+            self.open = self.open.checked_sub(quantity).map_or(Decimal::ZERO, Decimal::clamped);
+            self.plan.shipments.push(Shipment { at, day, quantity });
+            if self.open.is_zero() {
+                self.plan.full_day = Some(day.unwrap_or(0));
+            }
+        }
+    }
+}
+
+fn days(ladders: &[Ladder]) -> Vec<i32> {
+    let mut days: Vec<i32> =
+        ladders.iter().flat_map(|ladder| ladder.steps.iter().map(|step| step.0)).collect();
+    days.sort_unstable();
+    days.dedup();
+    days
+}
+
+/// What each has, as it has it.
+fn split(ladders: &[Ladder], quantity: Decimal) -> Plan {
+    let mut covering = Covering::new(ladders, quantity);
+    covering.take(None);
+    for day in days(ladders) {
+        if covering.open.is_zero() {
+            break;
+        }
+        covering.take(Some(day));
+    }
+    covering.plan
+}
+
+/// Nothing before the day on which all together cover the line.
+fn ship_complete(ladders: &[Ladder], quantity: Decimal) -> Plan {
+    let mut covering = Covering::new(ladders, quantity);
+    if available(ladders) >= quantity {
+        covering.take(None);
+        return covering.plan;
+    }
+    let together = |day: &i32| sum(ladders.iter().map(|ladder| ladder.at(*day)));
+    if let Some(day) = days(ladders).into_iter().find(|day| together(day) >= quantity) {
+        covering.take(Some(day));
+    }
+    covering.plan
+}
