@@ -45,6 +45,11 @@ impl Consulted {
         self.invalidated = self.invalidated.max(other.invalidated);
     }
 
+    /// The worst condemnation noted so far.
+    pub fn invalidated(&self) -> Option<InvalidateMode> {
+        self.invalidated
+    }
+
     pub fn chains(&self) -> &[Arc<ChainStatus>] {
         &self.chains
     }

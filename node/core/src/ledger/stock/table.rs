@@ -49,6 +49,11 @@ impl StockRows {
         self.balances.find_cap(contract, item)
     }
 
+    /// Whether there is any cap.
+    pub fn has_caps(&self) -> bool {
+        self.balances.caps_count() > 0
+    }
+
     fn add_to_digest(&self, moved: u128) {
         let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
         *digest = digest.wrapping_add(moved);
