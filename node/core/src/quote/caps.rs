@@ -1,0 +1,124 @@
+//! What contracts still give: caps as their source reports them, less what earlier lines of the request took.
+
+use pannier_protocol::change::{CapBasis, CapPast, PriceScopeKind, Table};
+use rustc_hash::FxHashMap;
+
+use super::candidate::{Candidate, Line};
+use super::walk::Outcome;
+use crate::dictionary::{ItemNo, ScopeNo};
+use crate::freshness::{Consulted, RowFacts};
+use crate::ledger::CapRow;
+use crate::quantity::Exact;
+
+/// A cap: of one item of a contract, or of all its items together.
+type CapKey = (ScopeNo, Option<ItemNo>);
+
+/// What the lines of one request took from caps so far, in each cap's own basis.
+#[derive(Debug, Clone, Default)]
+pub struct CapUse {
+    used: FxHashMap<CapKey, Exact>,
+}
+
+/// How much of a quantity fits under the caps of a price.
+pub(super) enum Room {
+    All,
+    /// In base units; the rest goes on down the levels. May be 0.
+    Part(Exact),
+    /// Not the whole, and then nothing.
+    No,
+}
+
+impl CapUse {
+    fn used(&self, key: CapKey) -> Exact {
+        self.used.get(&key).copied().unwrap_or(Exact::ZERO)
+    }
+
+    /// Takes `quantity` base units at `price` each from every cap over the outcome; `None` out of range.
+    pub(super) fn take(&mut self, line: &Line<'_>, outcome: &Outcome<'_>, quantity: Exact) -> Option<()> {
+        for (key, cap) in contracts(outcome).flat_map(|scope| caps_of(line, scope)) {
+            let taken = self.used(key).checked_add(need(&cap, quantity, outcome.price)?)?;
+            self.used.insert(key, taken);
+        }
+        Some(())
+    }
+
+    /// `None` out of range.
+    pub(super) fn room(&self, line: &Line<'_>, outcome: &Outcome<'_>, quantity: Exact) -> Option<Room> {
+        let mut room = Room::All;
+        for (key, cap) in contracts(outcome).flat_map(|scope| caps_of(line, scope)) {
+            let left = Exact::from_decimal(cap.left()).checked_sub(self.used(key))?.max(Exact::ZERO);
+            if need(&cap, quantity, outcome.price)? <= left {
+                continue;
+            }
+            let fits = match (cap.past, cap.basis) {
+                (CapPast::FallThrough, _) => return Some(Room::No),
+                (CapPast::Split, CapBasis::Quantity) => left,
+                // Whole base units: a third of a screw is not had for what is left.
+                (CapPast::Split, CapBasis::Amount) => {
+                    Exact::new(left.checked_div(outcome.price)?.floor(), 1)?
+                }
+            };
+            room = match room {
+                Room::All => Room::Part(fits),
+                Room::Part(other) => Room::Part(other.min(fits)),
+                Room::No => Room::No,
+            };
+        }
+        Some(room)
+    }
+}
+
+fn need(cap: &CapRow, quantity: Exact, price: Exact) -> Option<Exact> {
+    match cap.basis {
+        CapBasis::Quantity => Some(quantity),
+        CapBasis::Amount => quantity.checked_mul(price),
+    }
+}
+
+/// The contracts that a price rests on.
+pub(super) fn contracts<'o>(outcome: &'o Outcome<'_>) -> impl Iterator<Item = ScopeNo> + 'o {
+    let candidates = std::iter::once(&outcome.winner).chain(&outcome.additive);
+    candidates.filter(|candidate| is_contract(candidate)).map(|candidate| candidate.scope.no)
+}
+
+pub(super) fn is_contract(candidate: &Candidate<'_>) -> bool {
+    candidate.scope.scope.kind() == PriceScopeKind::Contract
+}
+
+/// The caps over one item of a contract: the item's own, and that over all items.
+fn caps_of<'l>(line: &'l Line<'_>, contract: ScopeNo) -> impl Iterator<Item = (CapKey, CapRow)> + 'l {
+    let keys = [(contract, Some(line.question.item.item)), (contract, None)];
+    keys.into_iter().filter_map(move |key| {
+        let mut chains = line.question.scopes.cap_chains.iter();
+        chains.find_map(|chain| chain.rows.find_cap(key.0, key.1)).map(|cap| (key, cap))
+    })
+}
+
+/// Notes the chains that caps come from, and a cap that is condemned.
+pub(super) fn note(line: &Line<'_>, outcome: &Outcome<'_>, consulted: &mut Consulted) {
+    let scopes = line.question.scopes;
+    debug_assert!(
+        scopes
+            .tables
+            .policies
+            .owner(Table::Caps, None, None)
+            .is_none_or(|owner| { scopes.cap_chains.iter().all(|chain| chain.source == *owner) })
+    );
+    for contract in contracts(outcome) {
+        for chain in &scopes.cap_chains {
+            consulted.note(&chain.status);
+        }
+        for ((_, item), cap) in caps_of(line, contract) {
+            let facts = || RowFacts {
+                item: item.map(|_| line.question.item.id.as_str()),
+                contract: scopes.dictionary.scope_name(contract).split_once(' ').map(|(_, id)| id),
+                ..RowFacts::default()
+            };
+            let condemned = scopes.cap_chains.iter().filter_map(|chain| {
+                let states = chain.rows.find_cap(contract, item) == Some(cap);
+                chain.status.condemns(cap.version, facts).filter(|_| states)
+            });
+            condemned.for_each(|mode| consulted.note_invalidated(mode));
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! One walk down the levels at one instant.
+//!
+//! The walk also says until when it holds: the first instant at which a row that it used ends, or at which one
+//! begins that would beat it. Under a `lowest` level rows that lost matter as well (one that ends a walk
+//! hides what is below it), so there the instant is only one at which to look again.
+
+use std::cell::OnceCell;
+
+use pannier_protocol::Timestamp;
+use pannier_protocol::change::{CustomerKey, ItemKeyKind, LevelPolicy, LevelRule, Method, WarehouseKey};
+
+use super::candidate::{Candidate, Line, Shape};
+use super::ladder::{is_derived, less_percent, unit_price};
+use crate::dictionary::ScopeNo;
+use crate::quantity::Exact;
+
+/// A price and the rows that made it.
+#[derive(Clone)]
+pub(super) struct Outcome<'a> {
+    /// Of one base unit.
+    pub price: Exact,
+    /// The row at which the walk ended; of the list, where only discounts were found.
+    pub winner: Candidate<'a>,
+    /// The level of the topmost contributor, and its row.
+    pub level: usize,
+    pub shown: Candidate<'a>,
+    /// The list row that the winner derives from.
+    pub base: Option<Priced<'a>>,
+    /// Winners of additive levels, from the top.
+    pub additive: Vec<Candidate<'a>>,
+}
+
+/// A row with what it makes of one base unit.
+#[derive(Clone, Copy)]
+pub(super) struct Priced<'a> {
+    pub candidate: Candidate<'a>,
+    /// Of one base unit.
+    pub price: Exact,
+    /// Of a derived row: its list row and that one's price.
+    pub base: Option<(Candidate<'a>, Exact)>,
+}
+
+pub(super) struct Walk<'l, 'a> {
+    line: &'l Line<'a>,
+    at: Timestamp,
+    /// Scopes whose cap the line does not fit into.
+    excluded: &'l [ScopeNo],
+    list: OnceCell<Option<Priced<'a>>>,
+    until: std::cell::Cell<Timestamp>,
+}
+
+/// What a walk found, and until when it is worth.
+pub(super) struct Walked<'a> {
+    pub outcome: Option<Outcome<'a>>,
+    pub until: Timestamp,
+}
+
+/// The five levels that a contract-only account walks.
+pub(super) fn is_contract_level(key: CustomerKey) -> bool {
+    match key {
+        CustomerKey::LineContract
+        | CustomerKey::ShipToContract
+        | CustomerKey::CustomerContract
+        | CustomerKey::AncestorContract
+        | CustomerKey::GroupContract => true,
+        CustomerKey::Customer | CustomerKey::Group | CustomerKey::Promotion | CustomerKey::List => false,
+    }
+}
+
+impl<'l, 'a> Walk<'l, 'a> {
+    pub(super) fn new(line: &'l Line<'a>, at: Timestamp, excluded: &'l [ScopeNo]) -> Self {
+        let until = std::cell::Cell::new(Timestamp::MAX);
+        Self { line, at, excluded, list: OnceCell::new(), until }
+    }
+
+    pub(super) fn run(self) -> Walked<'a> {
+        let mut best: Option<Outcome<'a>> = None;
+        let (mut additive, mut percents) = (Vec::<(usize, Candidate<'a>)>::new(), Exact::ZERO);
+        let (mut ended, mut discounts_only) = (false, false);
+        for (level, rule) in self.line.levels() {
+            let Some(hit) = self.level(rule) else { continue };
+            if let Some(off) = percent_off(rule.policy, &hit.candidate) {
+                let counted = additive.iter().any(|(_, known)| known.scope.no == hit.candidate.scope.no);
+                if let Some(sum) = percents.checked_add(off).filter(|_| !counted) {
+                    (percents, discounts_only) = (sum, true);
+                    additive.push((level, hit.candidate));
+                }
+                continue;
+            }
+            consider(&mut best, self.outcome(level, hit, &additive, percents));
+            discounts_only = false;
+            if rule.policy != LevelPolicy::Lowest {
+                ended = true;
+                break;
+            }
+        }
+        if !ended
+            && discounts_only
+            && let Some(list) = self.list_price()
+        {
+            let level = additive.first().map_or(0, |(level, _)| *level);
+            consider(&mut best, self.outcome(level, list, &additive, percents));
+        }
+        Walked { outcome: best, until: self.until.get() }
+    }
+
+    /// The list price of one base unit: what derived rows start from.
+    pub(super) fn list_price(&self) -> Option<Priced<'a>> {
+        *self.list.get_or_init(|| {
+            let rules = &self.line.question.scopes.tables.policies.levels;
+            let rule = rules.iter().find(|rule| rule.customer == CustomerKey::List);
+            let any = Shape { item: ItemKeyKind::Any, warehouse: WarehouseKey::Any };
+            let mut found = Vec::new();
+            self.collect(CustomerKey::List, rule.map_or(any, Shape::from), &mut found);
+            self.pick(found, LevelPolicy::First)
+        })
+    }
+
+    /// The winner of one level.
+    fn level(&self, rule: &LevelRule) -> Option<Priced<'a>> {
+        let mut found = Vec::new();
+        self.collect(rule.customer, Shape::from(rule), &mut found);
+        self.pick(found, rule.policy)
+    }
+
+    fn collect(&self, key: CustomerKey, shape: Shape, found: &mut Vec<Candidate<'a>>) {
+        for scope in self.line.question.scopes.of(key, self.line.contract) {
+            if !self.excluded.contains(&scope.no) {
+                self.line.matching(shape, scope, self.at, found);
+            }
+        }
+    }
+
+    /// The first in the total order that has a price; at a `lowest` level the cheapest.
+    fn pick(&self, mut found: Vec<Candidate<'a>>, policy: LevelPolicy) -> Option<Priced<'a>> {
+        let is_lowest = policy == LevelPolicy::Lowest;
+        found.sort_by(Candidate::order);
+        let (now, later): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|candidate| candidate.is_in_force(self.at));
+        let mut winner: Option<Priced<'a>> = None;
+        for candidate in now {
+            let Some(priced) = self.priced(candidate, policy) else { continue };
+            self.holds_until(candidate.end);
+            if winner.is_none_or(|best| priced.price < best.price) {
+                winner = Some(priced);
+            }
+            if !is_lowest {
+                break;
+            }
+        }
+        for candidate in later {
+            if is_lowest || winner.is_none_or(|best| candidate.order(&best.candidate).is_lt()) {
+                self.holds_until(candidate.start);
+            }
+        }
+        winner
+    }
+
+    /// `None`: a derived row without a list price, which is no hit.
+    fn priced(&self, candidate: Candidate<'a>, policy: LevelPolicy) -> Option<Priced<'a>> {
+        if percent_off(policy, &candidate).is_some() {
+            // What it is taken off is not known yet.
+            return Some(Priced { candidate, price: Exact::ZERO, base: None });
+        }
+        let method = candidate.row.pricing().method;
+        let base = if is_derived(method) { Some(self.base_of(&candidate)?) } else { None };
+        let price = || {
+            let units = candidate.base_units()?;
+            let list = match base {
+                Some(base) => Some(base.price.checked_mul(units)?),
+                None => None,
+            };
+            let price = unit_price(method, candidate.step.value, list)?.checked_div(units)?;
+            price.checked_mul(candidate.scope.multiplier)
+        };
+        let price = self.line.in_range(price())?;
+        Some(Priced { candidate, price, base: base.map(|base| (base.candidate, base.price)) })
+    }
+
+    /// The list price that a derived row starts from. One in a list starts from the lists above that one:
+    /// from its own level it would start from itself.
+    fn base_of(&self, candidate: &Candidate<'a>) -> Option<Priced<'a>> {
+        let scopes = self.line.question.scopes;
+        let own = |scope: &&super::scopes::RankedScope<'a>| std::ptr::eq(*scope, candidate.scope);
+        let list = scopes.of(CustomerKey::List, None).find(own);
+        let Some(list) = list else { return self.list_price() };
+        let shape = Shape { item: ItemKeyKind::Any, warehouse: WarehouseKey::Any };
+        let above = scopes.of(CustomerKey::List, None);
+        let above = above.filter(|scope| scope.rank == list.rank && scope.depth > list.depth);
+        let mut found = Vec::new();
+        above.for_each(|scope| self.line.matching(shape, scope, self.at, &mut found));
+        let base = self.pick(found, LevelPolicy::First)?;
+        // Its price is as seen from the list asked; the row stands in a list above which that one's
+        // multiplier applies again.
+        let price = base.price.checked_div(list.multiplier)?;
+        Some(Priced { price, ..base })
+    }
+
+    fn outcome(
+        &self,
+        level: usize,
+        hit: Priced<'a>,
+        additive: &[(usize, Candidate<'a>)],
+        percents: Exact,
+    ) -> Option<Outcome<'a>> {
+        let price = if additive.is_empty() { Some(hit.price) } else { less_percent(hit.price, percents) };
+        let price = self.line.in_range(price)?;
+        let (level, shown) = additive.first().copied().unwrap_or((level, hit.candidate));
+        let base = hit.base.map(|(candidate, price)| Priced { candidate, price, base: None });
+        Some(Outcome {
+            price: price.max(Exact::ZERO),
+            winner: hit.candidate,
+            level,
+            shown,
+            base,
+            additive: additive.iter().map(|(_, candidate)| *candidate).collect(),
+        })
+    }
+
+    fn holds_until(&self, instant: Timestamp) {
+        self.until.set(self.until.get().min(instant));
+    }
+}
+
+/// Of two prices the lower, of two alike the upper level's.
+fn consider<'a>(best: &mut Option<Outcome<'a>>, outcome: Option<Outcome<'a>>) {
+    if let Some(outcome) = outcome
+        && best.as_ref().is_none_or(|best| outcome.price < best.price)
+    {
+        *best = Some(outcome);
+    }
+}
+
+/// The percent that a row adds at an additive level; other rows end the walk there.
+fn percent_off(policy: LevelPolicy, candidate: &Candidate<'_>) -> Option<Exact> {
+    let percent = *candidate.row.pricing().method == Method::ListPercentOff;
+    (policy == LevelPolicy::Additive && percent).then_some(candidate.step.value)
+}
+
+impl<'a> Line<'a> {
+    /// The levels that this account walks, with their places in the policy.
+    pub(super) fn levels(&self) -> impl Iterator<Item = (usize, &'a LevelRule)> {
+        let scopes = self.question.scopes;
+        let contract_only = scopes.account.is_some_and(|context| context.account.contract_only);
+        let levels = scopes.tables.policies.levels.iter().enumerate();
+        levels.filter(move |(_, rule)| !contract_only || is_contract_level(rule.customer))
+    }
+}
