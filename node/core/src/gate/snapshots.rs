@@ -72,7 +72,10 @@ impl<R: Rows> Chain<R> {
         out: &mut Outcome,
     ) {
         let Some(unit) = self.unit.take_if(|unit| unit.id == commit.id) else {
-            return self.stray(entry, "unit_commit", &commit.id, out);
+            self.stray(entry, "unit_commit", &commit.id, out);
+            // Its changes were made now and are nowhere: a snapshot that is open already does not have them.
+            self.cast_doubt(out);
+            return self.ask("a unit is missing", out);
         };
         match unit.tally.check("unit", &commit.id, commit.count, &commit.hash) {
             Ok(()) => {

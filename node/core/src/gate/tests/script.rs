@@ -55,16 +55,22 @@ impl Stream {
 
     /// One line of a script into the chain.
     pub(super) fn send(&mut self, line: &str) -> Outcome {
+        let payload = self.compose(line);
+        self.deliver(&payload)
+    }
+
+    /// One line of a script as its writer publishes it.
+    pub(super) fn compose(&mut self, line: &str) -> Vec<u8> {
         self.stream_sequence += 1;
         let mut words = line.split_whitespace().peekable();
         let first = words.next().unwrap();
         if first == "claim" {
             self.claims.push(self.stream_sequence);
             let instance = MarkId::new("test").unwrap();
-            return self.deliver(None, 0, self.stream_sequence, vec![Change::Claim(Claim { instance })]);
+            return self.encode(None, 0, self.stream_sequence, vec![Change::Claim(Claim { instance })]);
         }
         if first == "garbage" {
-            return self.deliver_bytes(b"\xc1 no message");
+            return b"\xc1 no message".to_vec();
         }
         let (epoch, sequence) = first.split_once(':').unwrap_or(("", first));
         let at = epoch.strip_prefix('e').map_or(self.claims.len(), |number| number.parse().unwrap());
@@ -81,7 +87,7 @@ impl Stream {
         let words: Vec<&str> = words.collect();
         let changes = words.iter().map(|word| self.change(word, &epoch, sequence, position));
         let changes = changes.collect::<Vec<_>>();
-        self.deliver(Some(epoch), sequence, position, changes)
+        self.encode(Some(epoch), sequence, position, changes)
     }
 
     /// An operator approves a parked snapshot of the last epoch.
@@ -93,13 +99,13 @@ impl Stream {
         self.chain.approve(&entry, &approved)
     }
 
-    fn deliver(
+    fn encode(
         &mut self,
         epoch: Option<Epoch>,
         sequence: u64,
         position: u64,
         changes: Vec<Change>,
-    ) -> Outcome {
+    ) -> Vec<u8> {
         let part = if let Some(Change::Part(part)) = changes.first() { Some(part.of.clone()) } else { None };
         let (count, at) = (changes.len() as u64, Timestamp::from_millis(0));
         let source = SourceId::new("wms").unwrap();
@@ -116,10 +122,11 @@ impl Stream {
             *rows += count - 1;
             sha.update(&payload);
         }
-        self.deliver_bytes(&payload)
+        payload
     }
 
-    pub(super) fn deliver_bytes(&mut self, payload: &[u8]) -> Outcome {
+    /// A message arrives, be it for the first time or not.
+    pub(super) fn deliver(&mut self, payload: &[u8]) -> Outcome {
         let entry = entry(self.stream_sequence, payload);
         match read(&entry) {
             Ok(message) => self.chain.apply(&entry, message),
