@@ -1,0 +1,151 @@
+//! One line: item and entitlement, quantity, unit, price, stock, offers, in this order (semantics 5, Request).
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use pannier_protocol::Decimal;
+use pannier_protocol::api::{
+    Freshness, FreshnessPair, LineAnswer, LineRequest, LineStatus, RequestedQuantity,
+};
+use pannier_protocol::change::StalenessTable;
+
+use super::Basket;
+use super::verdict::Refused;
+use crate::availability::Promise;
+use crate::catalog::{ItemRecord, OrderUnit, items, uoms};
+use crate::freshness::Consulted;
+use crate::quote::{NoPrice, Quote};
+
+/// A line whose item, quantity and unit are in order.
+pub(super) struct Resolved<'l> {
+    pub(super) line: &'l LineRequest,
+    pub(super) item: Arc<ItemRecord>,
+    pub(super) unit: OrderUnit,
+    /// What was asked, rounded up to what can be ordered.
+    pub(super) quantity: Decimal,
+    asked: Decimal,
+}
+
+impl Basket<'_> {
+    pub(super) fn line(&mut self, line: &LineRequest) -> LineAnswer {
+        match self.resolve(line) {
+            Ok(resolved) => {
+                self.answered(&resolved).unwrap_or_else(|refused| refuse(line, &resolved, refused))
+            }
+            Err(refused) if refused.status == LineStatus::NotFound => {
+                refuse_unresolved(line, self.not_found().unwrap_or(refused))
+            }
+            Err(refused) => refuse_unresolved(line, refused),
+        }
+    }
+
+    fn resolve<'l>(&self, line: &'l LineRequest) -> Result<Resolved<'l>, Refused> {
+        let item_type = line.item_type.unwrap_or_default();
+        let found = items::resolve(self.catalog, self.dictionary, self.account, &line.item, item_type);
+        let found = found.ok_or(Refused { status: LineStatus::NotFound, detail: "no such item" })?;
+        let RequestedQuantity::Valid(asked) = line.quantity else {
+            let detail = "a quantity is a positive decimal of at most 6 places, as a string";
+            return Err(Refused { status: LineStatus::InvalidQuantity, detail });
+        };
+        let unit = uoms::resolve(&found.record, self.dictionary, line.uom.as_deref(), found.uom);
+        let unit = unit.map_err(|_| Refused {
+            status: LineStatus::InvalidUom,
+            detail: "the item is not sold in this unit; ask in one of its units",
+        })?;
+        let quantity = unit.quantity_to_order(asked).ok_or(Refused {
+            status: LineStatus::InvalidQuantity,
+            detail: "rounded up to multiple and minimum the quantity is out of range; order less",
+        })?;
+        Ok(Resolved { line, item: found.record, unit, quantity, asked })
+    }
+
+    /// What is not there may be in the message that is missing: then that is the answer.
+    fn not_found(&mut self) -> Option<Refused> {
+        let mut consulted = Consulted::default();
+        self.scopes.note(None, &mut consulted);
+        self.remember(&consulted, StalenessTable::Price);
+        self.budget(StalenessTable::Price, None).judge(&consulted, self.now).err()
+    }
+
+    /// Freshness decides before anything is answered or taken; a missing price does not (semantics 5).
+    fn answered(&mut self, resolved: &Resolved<'_>) -> Result<LineAnswer, Refused> {
+        let (line, item) = (resolved.line, &resolved.item);
+        let (contract, warehouse) = (line.contract.as_deref(), line.warehouse.as_deref());
+        let (quote, caps) = match self.wants_price() {
+            true => self.quote(item, resolved.unit, resolved.quantity, contract, warehouse),
+            false => (None, self.caps.clone()),
+        };
+        let promise = self.wants_stock().then(|| self.promise(resolved));
+        let freshness = FreshnessPair {
+            price: quote.as_ref().map(|quote| self.judge_price(item, quote)).transpose()?,
+            availability: promise.as_ref().map(|promise| self.judge_stock(item, promise)).transpose()?,
+        };
+        if let Some(Quote { price: Err(NoPrice::OutOfRange), .. }) = &quote {
+            let detail = "the amount is out of range; order less in one line";
+            return Err(Refused { status: LineStatus::InvalidQuantity, detail });
+        }
+        if let Some(promise) = &promise {
+            promise.take(&mut self.taken);
+        }
+        self.caps = caps;
+        let (status, detail) = price_status(quote.as_ref());
+        let substitutes = promise.as_ref().and_then(|promise| self.offers(resolved, promise.is_in_stock()));
+        let (price, explain) = quote.map_or((None, None), |quote| (quote.price.ok(), quote.explain));
+        Ok(LineAnswer {
+            line: line.line.clone(),
+            item: item.id.as_str().into(),
+            status,
+            detail,
+            quantity_to_order: (resolved.quantity != resolved.asked).then_some(resolved.quantity),
+            price: price.filter(|_| self.shows_price()),
+            availability: promise.map(|promise| self.shown_availability(promise)),
+            substitutes,
+            freshness: Some(freshness),
+            explain,
+        })
+    }
+
+    pub(super) fn judge_price(&mut self, item: &ItemRecord, quote: &Quote) -> Result<Freshness, Refused> {
+        self.remember(&quote.consulted, StalenessTable::Price);
+        self.budget(StalenessTable::Price, Some(item)).judge(&quote.consulted, self.now)
+    }
+
+    pub(super) fn judge_stock(&mut self, item: &ItemRecord, promise: &Promise) -> Result<Freshness, Refused> {
+        self.remember(&promise.consulted, StalenessTable::Availability);
+        let budget = self.budget(StalenessTable::Availability, Some(item));
+        if promise.flags.owner_missing {
+            budget.not_loaded()?;
+        }
+        budget.judge(&promise.consulted, self.now)
+    }
+}
+
+fn price_status(quote: Option<&Quote>) -> (LineStatus, Option<String>) {
+    match quote.map(|quote| &quote.price) {
+        None | Some(Ok(_)) => (LineStatus::Ok, None),
+        Some(Err(reason @ NoPrice::NotOnContract)) => (LineStatus::NotOnContract, Some(reason.to_string())),
+        Some(Err(reason @ NoPrice::NoPrice)) => (LineStatus::NoPrice, Some(reason.to_string())),
+        Some(Err(reason @ NoPrice::Invalidated)) => (LineStatus::Invalidated, Some(reason.to_string())),
+        Some(Err(reason @ NoPrice::OutOfRange)) => (LineStatus::InvalidQuantity, Some(reason.to_string())),
+    }
+}
+
+fn refuse(line: &LineRequest, resolved: &Resolved<'_>, refused: Refused) -> LineAnswer {
+    LineAnswer { item: resolved.item.id.as_str().into(), ..refuse_unresolved(line, refused) }
+}
+
+/// Neither price nor stock; the same shape for an unknown item and for one that the account may not buy.
+fn refuse_unresolved(line: &LineRequest, refused: Refused) -> LineAnswer {
+    LineAnswer {
+        line: line.line.clone(),
+        item: CompactString::clone(&line.item),
+        status: refused.status,
+        detail: Some(refused.detail.to_owned()),
+        quantity_to_order: None,
+        price: None,
+        availability: None,
+        substitutes: None,
+        freshness: None,
+        explain: None,
+    }
+}

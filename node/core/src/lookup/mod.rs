@@ -1,0 +1,193 @@
+//! One basket, from question to answer: the only place that brings catalog, ledger, quoting, availability and
+//! freshness together.
+//!
+//! The order of reads is what makes `as_of` a floor: positions first, then the table sets, then rows, and the
+//! status of the chains last. A row may be newer than `as_of` says and never older; a chain that became suspect
+//! while its rows were read is seen as suspect.
+
+mod line;
+mod parts;
+mod verdict;
+
+use std::sync::Arc;
+
+use pannier_protocol::api::{Include, LineAnswer, LookupAnswer, LookupRequest, SourceState, Total};
+use pannier_protocol::change::StalenessTable;
+use pannier_protocol::subject::Subject;
+use pannier_protocol::{Currency, Decimal, LocalDate, Money, Partition, Timestamp};
+
+use crate::availability::{self, Taken};
+use crate::catalog::{AccountContext, AccountRefusal, CatalogReader, CatalogTables, accounts};
+use crate::dictionary::Dictionary;
+use crate::freshness::ChainStatus;
+use crate::ledger::{LedgerReader, LedgerTables};
+use crate::quote::{BasketScopes, CapUse};
+
+use verdict::Budget;
+
+/// What a lookup reads.
+#[derive(Clone, Copy)]
+pub struct Lookup<'a> {
+    pub ledger: &'a LedgerReader,
+    pub catalog: &'a CatalogReader,
+    pub dictionary: &'a Dictionary,
+}
+
+/// What the shell knows of who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// Otherwise `explain` is not answered.
+    pub may_explain: bool,
+}
+
+/// Why a whole basket is refused. What is wrong with one line is told on that line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LookupRefusal {
+    #[error("no account of this id, or the ship-to is not one of it; check `account` and `ship_to`")]
+    UnknownAccount,
+    #[error("the account or its ship-to is blocked; the distributor lifts it at the source")]
+    AccountBlocked,
+    #[error("{field}: {reason}")]
+    InvalidRequest { field: &'static str, reason: &'static str },
+}
+
+impl From<AccountRefusal> for LookupRefusal {
+    fn from(refusal: AccountRefusal) -> Self {
+        match refusal {
+            AccountRefusal::Unknown => Self::UnknownAccount,
+            AccountRefusal::Blocked => Self::AccountBlocked,
+        }
+    }
+}
+
+/// One basket while it is answered: what its lines share, and what they take from each other.
+struct Basket<'a> {
+    request: &'a LookupRequest,
+    ledger: &'a LedgerTables,
+    catalog: &'a CatalogTables,
+    dictionary: &'a Dictionary,
+    account: Option<&'a AccountContext>,
+    scopes: BasketScopes<'a>,
+    currency: Currency,
+    now: Timestamp,
+    pricing_date: Timestamp,
+    today: LocalDate,
+    explain: bool,
+    taken: Taken,
+    caps: CapUse,
+    /// Each once, in the order of asking.
+    consulted: Vec<(Arc<ChainStatus>, StalenessTable)>,
+}
+
+impl Lookup<'_> {
+    /// `now` is broker time as the node estimates it. The shell checked that the caller may act for the account.
+    pub fn answer(
+        &self,
+        request: &LookupRequest,
+        now: Timestamp,
+        caller: Caller,
+    ) -> Result<LookupAnswer, LookupRefusal> {
+        let ledger_position = self.ledger.position();
+        let shared_position = self.catalog.position(Partition::Shared);
+        let tables = self.catalog.load();
+        let account = match (&request.account, &request.ship_to) {
+            (Some(account), ship_to) => {
+                Some(accounts::resolve(&tables, self.dictionary, account, ship_to.as_ref())?)
+            }
+            (None, Some(_)) => {
+                let reason = "a ship-to is somebody's; name the account too";
+                return Err(LookupRefusal::InvalidRequest { field: "ship_to", reason });
+            }
+            (None, None) => None,
+        };
+        let partition = account.as_ref().map_or(Partition::Shared, AccountContext::partition);
+        let as_of = pannier_protocol::AsOf {
+            incarnation: self.ledger.incarnation().clone(),
+            ledger: ledger_position,
+            shared: shared_position,
+            partition: self.catalog.position(partition),
+        };
+        // After the positions: what is loaded here is at least as new as they say.
+        let (ledger, catalog) = (self.ledger.load(), self.catalog.load());
+        let mut basket = Basket::new(request, &ledger, &catalog, self.dictionary, account.as_ref(), now)?;
+        basket.explain = caller.may_explain && request.includes(Include::Explain);
+        let lines: Vec<LineAnswer> = request.lines.iter().map(|line| basket.line(line)).collect();
+        Ok(LookupAnswer {
+            as_of,
+            other_incarnation: false,
+            account: request.account.clone(),
+            currency: basket.currency,
+            pricing_date: basket.pricing_date,
+            sources: basket.sources(),
+            total: total(&lines, basket.currency),
+            lines,
+        })
+    }
+}
+
+impl<'a> Basket<'a> {
+    fn new(
+        request: &'a LookupRequest,
+        ledger: &'a LedgerTables,
+        catalog: &'a CatalogTables,
+        dictionary: &'a Dictionary,
+        account: Option<&'a AccountContext>,
+        now: Timestamp,
+    ) -> Result<Self, LookupRefusal> {
+        let own = account.and_then(|context| context.account.currency);
+        let past = LookupRefusal::InvalidRequest { field: "pricing_date", reason: "past the calendar" };
+        Ok(Self {
+            currency: request.currency.or(own).unwrap_or(catalog.policies.defaults.currency),
+            today: availability::today(&catalog.policies, now).ok_or(past)?,
+            pricing_date: request.pricing_date.unwrap_or(now),
+            scopes: BasketScopes::load(catalog, ledger, dictionary, account),
+            explain: false,
+            taken: Taken::default(),
+            caps: CapUse::default(),
+            consulted: Vec::new(),
+            request,
+            ledger,
+            catalog,
+            dictionary,
+            account,
+            now,
+        })
+    }
+
+    /// Every chain that some line consulted, with its own state by the basket's bounds.
+    fn sources(&self) -> Vec<SourceState> {
+        let state = |(chain, table): &(Arc<ChainStatus>, StalenessTable)| {
+            let budget = Budget::new(&self.catalog.policies, *table, None, self.request.max_staleness_ms);
+            let (known, freshness) = (chain.load(), chain.freshness(self.now, budget.budget_ms));
+            let shown = match chain.subject() {
+                Subject::Stock(source) => (source, "stock"),
+                Subject::Catalog(Partition::Shared, source) => (source, "shared"),
+                Subject::Catalog(Partition::Family(_), source) => (source, "prices"),
+                // Not read by lookups.
+                Subject::Order(source) | Subject::Event(source) => (source, "orders"),
+                Subject::Control => return None,
+            };
+            Some(SourceState {
+                source: shown.0.clone(),
+                table: shown.1.to_owned(),
+                epoch: known.epoch,
+                sequence: known.sequence,
+                state: freshness.state,
+                age_ms: freshness.age_ms,
+            })
+        };
+        self.consulted.iter().filter_map(state).collect()
+    }
+}
+
+/// The sum of the rounded lines.
+fn total(lines: &[LineAnswer], currency: Currency) -> Total {
+    let priced = || lines.iter().filter_map(|line| line.price.as_ref());
+    let sum = priced().try_fold(Decimal::ZERO, |sum, price| sum.checked_add(price.extended.amount));
+    let lines_priced = priced().count();
+    Total {
+        extended: Money::new(sum.unwrap_or(Decimal::MAX), currency),
+        lines_priced: u32::try_from(lines_priced).unwrap_or(u32::MAX),
+        complete: sum.is_some() && lines_priced == lines.len(),
+    }
+}

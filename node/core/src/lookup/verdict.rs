@@ -1,0 +1,91 @@
+//! What the freshness of the chains consulted means for a line: served, flagged or refused, by the caller's
+//! bound and the tenant's policy (semantics 3.2, 3.4).
+
+use pannier_protocol::api::{Freshness, FreshnessState, LineStatus, MaxStaleness};
+use pannier_protocol::change::{InvalidateMode, PastBudget, StalenessRule, StalenessTable};
+use pannier_protocol::{ClassId, Timestamp};
+
+use crate::catalog::PolicySet;
+use crate::freshness::Consulted;
+
+/// How old one part of an answer may be, and what happens past it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Budget {
+    /// The tighter of the caller's bound and the tenant's budget; `None`: any age will do.
+    pub(super) budget_ms: Option<u64>,
+    past: PastBudget,
+    suspect: PastBudget,
+}
+
+/// Why policy does not let a part of a line be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) status: LineStatus,
+    pub(super) detail: &'static str,
+}
+
+impl Budget {
+    pub(super) fn new(
+        policies: &PolicySet,
+        table: StalenessTable,
+        class: Option<&ClassId>,
+        asked: Option<MaxStaleness>,
+    ) -> Self {
+        let asked = asked.and_then(|bounds| match table {
+            StalenessTable::Price => bounds.price,
+            StalenessTable::Availability => bounds.availability,
+        });
+        let rule = rule(policies, table, class);
+        let ruled = rule.map(|rule| rule.budget_ms);
+        Self {
+            budget_ms: asked.into_iter().chain(ruled).min(),
+            past: rule.map_or(PastBudget::Serve, |rule| rule.past),
+            suspect: policies.staleness.suspect,
+        }
+    }
+
+    /// A chain that the answer rests on has nothing to say yet.
+    pub(super) fn not_loaded(&self) -> Result<(), Refused> {
+        let detail = "a source that may know better has not sent its first snapshot";
+        match self.suspect {
+            PastBudget::Serve => Ok(()),
+            PastBudget::Refuse => Err(Refused { status: LineStatus::NotLoaded, detail }),
+        }
+    }
+
+    /// The state to show, or why nothing is shown.
+    pub(super) fn judge(&self, consulted: &Consulted, now: Timestamp) -> Result<Freshness, Refused> {
+        let standing = consulted.standing(now, self.budget_ms);
+        let refused = |status, detail| Err(Refused { status, detail });
+        if standing.invalidated == Some(InvalidateMode::Hard) {
+            return refused(
+                LineStatus::Invalidated,
+                "its source has condemned this data and not sent it anew yet",
+            );
+        }
+        if standing.not_loaded {
+            self.not_loaded()?;
+        }
+        if consulted.chains().iter().any(|chain| chain.load().suspect) && self.suspect == PastBudget::Refuse {
+            return refused(
+                LineStatus::Suspect,
+                "a message of a source is missing; a snapshot was asked for",
+            );
+        }
+        if standing.freshness.state == FreshnessState::Stale && self.past == PastBudget::Refuse {
+            return refused(LineStatus::Stale, "the source was last read to its end too long ago");
+        }
+        Ok(standing.freshness)
+    }
+}
+
+/// The rule of the class before one for all.
+fn rule<'a>(
+    policies: &'a PolicySet,
+    table: StalenessTable,
+    class: Option<&ClassId>,
+) -> Option<&'a StalenessRule> {
+    let rules = || policies.staleness.rules.iter().filter(move |rule| rule.table == table);
+    let of_class = class.and_then(|class| rules().find(|rule| rule.class.as_ref() == Some(class)));
+    of_class.or_else(|| rules().find(|rule| rule.class.is_none()))
+}
