@@ -1,10 +1,19 @@
 //! The IO shell around the core: it feeds the streams to the fold, answers lookups over HTTP, and tells
 //! operators how it is. Everything that decides something lives in `pannier-core`.
 
+mod app;
 pub mod clock;
 pub mod config;
+mod feed;
+mod http;
 pub mod identity;
 pub mod limits;
+mod metrics;
+mod node;
+mod openapi;
+pub mod progress;
 pub mod shutdown;
 
-pub use config::Config;
+pub use config::{Config, ConfigError};
+pub use node::{Handle, Node, StartError};
+pub use shutdown::Failure;

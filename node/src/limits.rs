@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-/// Entries that wait between a consumer and the apply thread, both streams together.
-pub const APPLY_QUEUE_ENTRIES: usize = 4_096;
-/// Entries that the apply thread takes at once, before it publishes how far it is.
-pub const APPLY_BATCH_ENTRIES_MAX: usize = 256;
-/// Effects that wait to be published; full, they hold the apply thread back.
-pub const EFFECTS_QUEUE: usize = 1_024;
+/// Batches that wait between the consumers and the apply thread, both streams together.
+pub const APPLY_QUEUE_STEPS: usize = 16;
+/// Batches that the apply thread takes before it publishes how far it is.
+pub const APPLY_STEPS_MAX: usize = 8;
+/// Wishes that wait to be published; full, they hold the apply thread back.
+pub const WISHES_QUEUE: usize = 1_024;
 /// Of an entry that goes to the review list, so many bytes are shown.
 pub const REVIEW_EXCERPT_BYTES_MAX: usize = 512;
 /// A chain is asked to send itself again at most once in this time.
@@ -16,13 +16,15 @@ pub const RESYNC_INTERVAL_MIN: Duration = Duration::from_secs(10);
 /// Chains whose last resync request is remembered.
 pub const RESYNC_CHAINS_MAX: usize = 16_384;
 
+/// Findings on their way to the review stream at a time.
+pub const REVIEWS_IN_FLIGHT_MAX: usize = 64;
+/// After one could not be stored, further ones are given up for so long.
+pub const REVIEW_PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
+
 /// How often the leader is asked where its streams end and what time it is.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(2);
-/// An answer of the broker may take this long.
-pub const BROKER_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// First and longest pause before a lost broker is tried again.
-pub const RETRY_PAUSE_MIN: Duration = Duration::from_millis(100);
-pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Pause before a broker that is connected and cannot read its streams yet is asked again.
+pub const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Bounds of what `[http]` and `[lookup]` may set.
 pub const HTTP_CONNECTIONS_MAX: usize = 65_536;
@@ -52,5 +54,5 @@ pub const PATH_BYTES_MAX: usize = 8 * 1024;
 /// What `Retry-After` says, in seconds.
 pub const RETRY_AFTER_SECONDS: u32 = 1;
 
-const _: () = assert!(APPLY_BATCH_ENTRIES_MAX <= APPLY_QUEUE_ENTRIES);
+const _: () = assert!(APPLY_STEPS_MAX <= APPLY_QUEUE_STEPS);
 const _: () = assert!(PATH_BYTES_MAX <= HTTP1_BUFFER_BYTES_MAX);

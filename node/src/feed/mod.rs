@@ -1,0 +1,133 @@
+//! From the two streams to the tables.
+//!
+//! ```text
+//! ledger consumer  --\                               /--> tables, progress
+//!                     +--> queue --> apply thread --+
+//! catalog consumer --/                               \--> wishes --> publisher --> review stream, resync
+//! ```
+//!
+//! Nothing is created here: a node checks the streams that `pannier init` made and refuses to start without
+//! them. Positions of the two streams do not depend on each other, so each consumer goes at its own pace and
+//! the queue between keeps the order within each. Where the state starts is genesis: checkpoints come with
+//! the cluster.
+
+mod apply;
+mod consume;
+mod effects;
+mod leader;
+mod review;
+mod watch;
+
+use std::sync::Arc;
+
+use pannier_streams::connect;
+use pannier_streams::consumer::Options;
+use pannier_streams::stored::ReadError;
+use pannier_streams::{Broker, ConfigError, ConnectError, Streams, open};
+use tokio::sync::mpsc;
+
+pub(crate) use leader::Leader;
+
+use crate::app::{App, Tables};
+use crate::limits::{APPLY_QUEUE_STEPS, RETRY_PAUSE, WISHES_QUEUE};
+use crate::progress::StreamName;
+use crate::shutdown::{Failure, Tasks};
+
+/// Why the feed cannot begin; nothing that waiting would cure.
+#[derive(Debug, thiserror::Error)]
+enum OpenError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Streams(#[from] ConfigError),
+}
+
+/// Waits for NATS, checks the streams, and starts everything that feeds the tables.
+pub(crate) async fn run(app: Arc<App>, tasks: Tasks) {
+    let opened = tasks.token().run_until_cancelled(connect(&app)).await;
+    let started = match opened {
+        None => return,
+        Some(Ok((broker, streams))) => start(&app, &tasks, broker, streams).await,
+        Some(Err(error)) => Err(error.to_string()),
+    };
+    if let Err(reason) = started {
+        tasks.fail(Failure::Failed { task: "feed", reason });
+    }
+}
+
+/// As long as it takes: a node may start before its NATS.
+async fn connect(app: &App) -> Result<(Broker, Streams), OpenError> {
+    let nats = &app.config.nats;
+    let broker = Broker::connect(&connect::Options::new(nats.servers.join(","), "pannier-node")).await?;
+    loop {
+        match open(&broker, &nats.prefix).await {
+            Ok(streams) => return Ok((broker, streams)),
+            Err(ConfigError::Read(error)) if error.is_temporary() => again(&error).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn again(error: &ReadError) {
+    tracing::warn!(%error, "the streams cannot be read yet, trying again");
+    tokio::time::sleep(RETRY_PAUSE).await;
+}
+
+/// The error says what to do.
+async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) -> Result<(), String> {
+    let incarnation = streams.incarnation.clone();
+    let leader = Leader::new(broker.clone(), streams.clone());
+    let start = loop {
+        match tasks.token().run_until_cancelled(leader.ends(&app.clock)).await {
+            None => return Ok(()),
+            Some(Ok(end)) => break end,
+            Some(Err(error)) if error.is_temporary() => again(&error).await,
+            Some(Err(error)) => return Err(error.to_string()),
+        }
+    };
+    let (tables, ledger, catalog) = Tables::build(incarnation.clone());
+    if app.tables.set(tables).is_err() || app.leader.set(leader).is_err() {
+        return Err("the feed of a node was started twice; this is a bug".to_owned());
+    }
+    tracing::info!(%incarnation, ledger = %start.ledger, catalog = %start.catalog, "catching up");
+    app.progress.opened(incarnation.clone(), start);
+
+    let (step_sender, steps) = mpsc::channel(APPLY_QUEUE_STEPS);
+    let (wish_sender, wishes) = mpsc::channel(WISHES_QUEUE);
+    for (name, stream) in [(StreamName::Ledger, &streams.ledger), (StreamName::Catalog, &streams.catalog)] {
+        let options = Options { stream: stream.clone(), incarnation: incarnation.clone(), after: None };
+        consume::spawn(app, tasks, broker.clone(), name, options, step_sender.clone());
+    }
+    let applier = apply::Applier {
+        app: Arc::clone(app),
+        tasks: tasks.clone(),
+        incarnation,
+        ledger,
+        catalog,
+        steps,
+        wishes: wish_sender,
+    };
+    tasks
+        .spawn_thread("pannier-apply", move || applier.run())
+        .map_err(|error| format!("starting the apply thread: {error}; raise the limit of threads"))?;
+    tasks.spawn("link", link(Arc::clone(app), tasks.clone(), broker.clone()));
+    tasks.spawn("watch", watch::run(Arc::clone(app), tasks.clone()));
+    let (app, tasks_of) = (Arc::clone(app), tasks.clone());
+    tasks.spawn("publisher", effects::Publisher { app, tasks: tasks_of, broker, streams, wishes }.run());
+    Ok(())
+}
+
+/// Shows whether the broker is connected; a lost link costs no readiness.
+async fn link(app: Arc<App>, tasks: Tasks, broker: Broker) {
+    let stop = tasks.token();
+    let mut link = broker.link();
+    loop {
+        let connected = link.borrow_and_update().connected;
+        app.progress.set_connected(connected);
+        app.metrics.broker_connected.set(i64::from(connected));
+        match stop.run_until_cancelled(link.changed()).await {
+            Some(Ok(())) => {}
+            Some(Err(_)) | None => return,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! One lookup from its bytes to its answer. Waiting happens before the lookup (body, `at_least`); the lookup
+//! itself is a computation without `.await`. Nothing is spawned: when the client hangs up, hyper drops the
+//! future, and the lookup with it.
+
+use bytes::Bytes;
+
+use http::request::Parts;
+use http::{HeaderMap, Response};
+use http_body_util::Full;
+use hyper::body::Body;
+use pannier_protocol::api::{LineStatus, LookupRequest, Priority, decode_lookup};
+use pannier_protocol::limits::LOOKUP_BYTES_MAX;
+use pannier_protocol::{AsOf, Encoding};
+
+use super::refusal::Refusal;
+use super::{body, negotiate, query};
+use crate::app::{App, Tables};
+use crate::clock::Moment;
+use crate::identity::Identity;
+use crate::progress::{Positions, State};
+
+/// `POST /v1/price-availability`.
+pub(crate) async fn post<B>(
+    app: &App,
+    caller: &Identity,
+    head: &Parts,
+    body: B,
+) -> Result<Response<Full<Bytes>>, Refusal>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let encoding = negotiate::of_body(&head.headers)?;
+    let answer_encoding = negotiate::of_answer(&head.headers, encoding)?;
+    let _admitted = app.admission.enter(&app.metrics.lookups_in_flight)?;
+    let bytes = body::read(body, LOOKUP_BYTES_MAX, app.config.http.body_timeout).await?;
+    let request = decode_lookup(encoding, &bytes).map_err(Refusal::Body)?;
+    answer(app, caller, &request, answer_encoding).await
+}
+
+/// `GET /v1/price-availability/{item}`.
+pub(crate) async fn get(
+    app: &App,
+    caller: &Identity,
+    headers: &HeaderMap,
+    item: &str,
+    query: &str,
+) -> Result<Response<Full<Bytes>>, Refusal> {
+    let answer_encoding = negotiate::of_answer(headers, Encoding::Json)?;
+    let _admitted = app.admission.enter(&app.metrics.lookups_in_flight)?;
+    let request = query::lookup_of(item, query)?;
+    answer(app, caller, &request, answer_encoding).await
+}
+
+async fn answer(
+    app: &App,
+    caller: &Identity,
+    request: &LookupRequest,
+    encoding: Encoding,
+) -> Result<Response<Full<Bytes>>, Refusal> {
+    match request.priority.unwrap_or_default() {
+        Priority::Checkout => {}
+        Priority::Bulk => app.admission.take_bulk()?,
+    }
+    if !caller.may_act_for(request.account.as_ref()) {
+        return Err(Refusal::UnknownAccount);
+    }
+    let tables = readable(app)?;
+    let other_incarnation = match &request.at_least {
+        Some(at_least) if at_least.incarnation != tables.incarnation => true,
+        Some(at_least) => {
+            reach(app, at_least).await?;
+            false
+        }
+        None => false,
+    };
+
+    let detail = "this build has no lookups yet".to_owned();
+    let _ = (encoding, other_incarnation);
+    Err(Refusal::NotReady { detail })
+}
+
+/// The tables, once they are complete and as long as they can be trusted.
+fn readable(app: &App) -> Result<&Tables, Refusal> {
+    let snapshot = app.progress.read();
+    match snapshot.state {
+        // Requests that came before the word to stop are still answered.
+        State::Ready | State::Stopping => {}
+        State::Starting | State::CatchingUp | State::Refused => {
+            return Err(Refusal::NotReady { detail: snapshot.detail.clone() });
+        }
+    }
+    app.tables.get().ok_or_else(|| Refusal::NotReady { detail: snapshot.detail.clone() })
+}
+
+/// Waits until the tables are at `at_least`; see [`Refusal::Behind`] and [`Refusal::BeyondEnd`].
+///
+/// What is beyond the end that the leader names cannot have been given out, but a deposed leader may have
+/// named it: only when a second answer, at the end of the wait, agrees is it the client's error.
+async fn reach(app: &App, at_least: &AsOf) -> Result<(), Refusal> {
+    let wanted = Positions::of(at_least);
+    if app.progress.read().applied.covers(wanted) {
+        return Ok(());
+    }
+    let waiting = &app.metrics.at_least_waiting;
+    waiting.inc();
+    let _counted = Counted(waiting);
+    let began = Moment::now();
+    let beyond_first = beyond_end(app, wanted).await;
+    let mut progress = app.progress.subscribe();
+    let left = app.config.lookup.at_least_wait.saturating_sub(began.elapsed());
+    let reached = progress.wait_for(|snapshot| snapshot.applied.covers(wanted));
+    if let Ok(Ok(_)) = tokio::time::timeout(left, reached).await {
+        return Ok(());
+    }
+    let at_least = Box::new(at_least.clone());
+    if beyond_first && beyond_end(app, wanted).await {
+        return Err(Refusal::BeyondEnd { at_least });
+    }
+    Err(Refusal::Behind { at_least, waited_millis: began.elapsed().as_millis() })
+}
+
+/// Whether the leader says that the streams end before `wanted`; false where it does not answer.
+async fn beyond_end(app: &App, wanted: Positions) -> bool {
+    if app.progress.read().end.covers(wanted) {
+        return false;
+    }
+    let Some(leader) = app.leader.get() else { return false };
+    match leader.ends(&app.clock).await {
+        Ok(end) => {
+            app.progress.ends(end);
+            !end.covers(wanted)
+        }
+        Err(error) => {
+            tracing::debug!(%error, "the leader did not say where the streams end");
+            false
+        }
+    }
+}
+
+/// A gauge that goes down again however the future ends.
+struct Counted<'a>(&'a prometheus_client::metrics::gauge::Gauge);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+fn label(status: LineStatus) -> &'static str {
+    match status {
+        LineStatus::Ok => "ok",
+        LineStatus::NotFound => "not_found",
+        LineStatus::NotOnContract => "not_on_contract",
+        LineStatus::NoPrice => "no_price",
+        LineStatus::Stale => "stale",
+        LineStatus::Suspect => "suspect",
+        LineStatus::Invalidated => "invalidated",
+        LineStatus::NotLoaded => "not_loaded",
+        LineStatus::InvalidQuantity => "invalid_quantity",
+        LineStatus::InvalidUom => "invalid_uom",
+    }
+}

@@ -1,0 +1,80 @@
+//! One request to one response, whatever carried it.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Body;
+
+use super::context::Context;
+use super::lookup;
+use super::refusal::Refusal;
+use super::routes::Route;
+use crate::app::App;
+use crate::metrics::{self, OfRequest};
+use crate::progress::{Progress, State};
+
+/// Every way a request can end is a response: a refusal is its problem document.
+pub(crate) async fn respond<B>(app: &App, request: Request<B>) -> Response<Full<Bytes>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut context = Context::of(request.headers());
+    let (head, body) = request.into_parts();
+    let (route, found) = Route::find(&head.method, head.uri.path());
+    let result = match (route, found) {
+        (Some(route), Ok(item)) => {
+            let caller = &app.anyone;
+            match route {
+                Route::Lookup => lookup::post(app, caller, &head, body).await,
+                Route::LookupItem => {
+                    let query = head.uri.query().unwrap_or_default();
+                    lookup::get(app, caller, &head.headers, item, query).await
+                }
+                Route::OpenApi => Ok(page("application/json", app.openapi.clone())),
+                Route::Health => Ok(page("text/plain; charset=utf-8", Bytes::from_static(b"alive\n"))),
+                Route::Ready => Ok(readiness(&app.progress)),
+                Route::Metrics => Ok(page(metrics::CONTENT_TYPE, Bytes::from(app.metrics.render()))),
+            }
+        }
+        (_, Err(refusal)) => Err(refusal),
+        (None, Ok(_)) => Err(Refusal::NotFound),
+    };
+    let outcome = result.as_ref().map_or_else(|refusal| refusal.code().as_str(), |_| "ok");
+    let label = OfRequest { route: route.map_or("none", Route::path), outcome };
+    app.metrics.http_requests.get_or_create(&label).inc();
+    let mut response = result.unwrap_or_else(|refusal| {
+        let correlation_id = context.correlation_id();
+        log(&refusal, &correlation_id);
+        refusal.response(correlation_id)
+    });
+    context.echo(&mut response);
+    response
+}
+
+fn page(content_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+fn readiness(progress: &Progress) -> Response<Full<Bytes>> {
+    let snapshot = progress.read().clone();
+    let body = serde_json::to_vec(&snapshot).expect("a snapshot has string keys and is always JSON");
+    let mut response = page("application/json", Bytes::from(body));
+    if snapshot.state != State::Ready {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
+}
+
+/// Only what is the node's own fault is above DEBUG; details may name accounts.
+fn log(refusal: &Refusal, correlation_id: &str) {
+    let code = refusal.code();
+    if code.status() == 500 {
+        tracing::error!(correlation_id, code = code.as_str(), detail = %refusal, "a request failed");
+    } else {
+        tracing::debug!(correlation_id, code = code.as_str(), detail = %refusal, "a request was refused");
+    }
+}

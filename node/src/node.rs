@@ -1,0 +1,125 @@
+//! A node: started in one call, in-process by tests and by the binary alike.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::config::{Config, ConfigError};
+use crate::feed;
+use crate::http::Server;
+use crate::progress::{Progress, Snapshot, State};
+use crate::shutdown::{Failure, Tasks};
+
+/// Time for tasks to end beyond what requests under way are given.
+const JOIN_MARGIN: Duration = Duration::from_secs(5);
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("cannot listen on {address}: {source}; is another process using it?")]
+    Listen { address: SocketAddr, source: std::io::Error },
+}
+
+/// A running node. Dropping it does not stop it: call [`Node::stop`], or [`Handle::stop`] and [`Node::run`].
+pub struct Node {
+    tasks: Tasks,
+    handle: Handle,
+    grace: Duration,
+}
+
+/// What can be asked of a running node; cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    tasks: Tasks,
+    progress: Progress,
+    http_addr: SocketAddr,
+}
+
+impl Node {
+    /// Listens, then connects to NATS for as long as that takes. Until it has caught up it answers `/healthz`,
+    /// `/readyz` and `/metrics`, and lookups with `not_ready`. Streams that are missing or not what they must
+    /// be end it; [`Node::run`] says why.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        config.validate()?;
+        let (address, grace) = (config.http.listen, config.stop.grace);
+        let tasks = Tasks::new();
+        let app = Arc::new(App::new(config));
+        let listen = |source| StartError::Listen { address, source };
+        let server = Server::bind(Arc::clone(&app), tasks.clone()).await.map_err(listen)?;
+        let http_addr = server.address().map_err(listen)?;
+        tasks.spawn("http", server.run());
+        tasks.spawn("feed", feed::run(Arc::clone(&app), tasks.clone()));
+        tasks.spawn("readiness", show_readiness(Arc::clone(&app), tasks.clone()));
+        tracing::info!(%http_addr, "listening");
+        let handle = Handle { tasks: tasks.clone(), progress: app.progress.clone(), http_addr };
+        Ok(Self { tasks, handle, grace })
+    }
+
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    pub fn http_addr(&self) -> SocketAddr {
+        self.handle.http_addr
+    }
+
+    /// Until somebody calls [`Handle::stop`] or the node fails; every task has ended then.
+    pub async fn run(self) -> Result<(), Failure> {
+        let ended = self.tasks.join(self.grace + JOIN_MARGIN).await;
+        tracing::info!("stopped");
+        ended
+    }
+
+    /// Requests under way are finished first, within `stop.grace_ms`.
+    pub async fn stop(self) -> Result<(), Failure> {
+        self.handle.stop();
+        self.run().await
+    }
+}
+
+impl Handle {
+    /// Where it really listens, also where the configuration said port 0.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http_addr
+    }
+
+    /// What `/readyz` says.
+    pub fn progress(&self) -> watch::Receiver<Snapshot> {
+        self.progress.subscribe()
+    }
+
+    /// Waits until the node has caught up; false when it never will (refused, failed or stopped).
+    pub async fn ready(&self) -> bool {
+        let mut progress = self.progress.subscribe();
+        let settled = progress.wait_for(|snapshot| match snapshot.state {
+            State::Starting | State::CatchingUp => false,
+            State::Ready | State::Refused | State::Stopping => true,
+        });
+        settled.await.is_ok_and(|snapshot| snapshot.state == State::Ready)
+    }
+
+    pub fn stop(&self) {
+        self.tasks.stop();
+    }
+}
+
+/// Readiness is taken away with the word to stop, so that a balancer looks elsewhere while requests under way
+/// are finished.
+async fn show_readiness(app: Arc<App>, tasks: Tasks) {
+    let stop = tasks.token();
+    let mut progress = app.progress.subscribe();
+    loop {
+        let state = progress.borrow_and_update().state;
+        app.metrics.ready.set(i64::from(state == State::Ready));
+        if stop.run_until_cancelled(progress.changed()).await.is_none() {
+            app.progress.stopping();
+            app.metrics.ready.set(0);
+            return;
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! How far the node is, and whether it may answer: what `/readyz` says and what `at_least` waits for.
+//!
+//! One writer (the feed) publishes, everybody else reads or waits. Ready means caught up with the streams as
+//! they ended when the node started; a node that falls behind later stays ready, because every answer says
+//! how old it is, and a balancer that took all nodes out at once would turn late into never. What takes
+//! readiness away again is only what makes the tables wrong: another life of the ledger, a stream that lost
+//! its end, a message that needs a newer build.
+
+use pannier_protocol::{AsOf, Incarnation, StreamSequence};
+use serde::Serialize;
+use tokio::sync::watch;
+
+/// Where the node stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// No broker yet, or the streams are not checked.
+    Starting,
+    CatchingUp,
+    Ready,
+    /// The streams are not those that the tables were made from, or need a newer build. Final.
+    Refused,
+    Stopping,
+}
+
+/// One of the two streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StreamName {
+    Ledger,
+    Catalog,
+}
+
+/// A position in each stream; 0 is before the first entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Positions {
+    pub ledger: StreamSequence,
+    pub catalog: StreamSequence,
+}
+
+/// All that is known of the feed at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Snapshot {
+    pub state: State,
+    /// One sentence where the state is not `ready`: what is missing, and what to do.
+    pub detail: String,
+    pub connected: bool,
+    pub incarnation: Option<Incarnation>,
+    pub applied: Positions,
+    /// Where the streams ended when the node started; readiness is to have been there.
+    pub start: Option<Positions>,
+    /// Where the leader last said that they end.
+    pub end: Positions,
+}
+
+/// The writing end; clones read.
+#[derive(Clone)]
+pub struct Progress {
+    snapshot: watch::Sender<Snapshot>,
+}
+
+impl StreamName {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ledger => "ledger",
+            Self::Catalog => "catalog",
+        }
+    }
+}
+
+impl Positions {
+    /// What an answer as of `as_of` was computed from. Shared and family partitions are one stream.
+    pub fn of(as_of: &AsOf) -> Self {
+        Self { ledger: as_of.ledger, catalog: as_of.shared.max(as_of.partition) }
+    }
+
+    pub fn covers(self, other: Self) -> bool {
+        self.ledger >= other.ledger && self.catalog >= other.catalog
+    }
+
+    /// The later of both, in each stream.
+    pub fn max(self, other: Self) -> Self {
+        Self { ledger: self.ledger.max(other.ledger), catalog: self.catalog.max(other.catalog) }
+    }
+
+    pub fn set(&mut self, stream: StreamName, to: StreamSequence) {
+        match stream {
+            StreamName::Ledger => self.ledger = to,
+            StreamName::Catalog => self.catalog = to,
+        }
+    }
+
+    pub fn get(self, stream: StreamName) -> StreamSequence {
+        match stream {
+            StreamName::Ledger => self.ledger,
+            StreamName::Catalog => self.catalog,
+        }
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        let snapshot = Snapshot {
+            state: State::Starting,
+            detail: "waiting for NATS".to_owned(),
+            connected: false,
+            incarnation: None,
+            applied: Positions::default(),
+            start: None,
+            end: Positions::default(),
+        };
+        Self { snapshot: watch::Sender::new(snapshot) }
+    }
+}
+
+impl Progress {
+    pub fn read(&self) -> watch::Ref<'_, Snapshot> {
+        self.snapshot.borrow()
+    }
+
+    pub fn subscribe(&self) -> watch::Receiver<Snapshot> {
+        self.snapshot.subscribe()
+    }
+
+    /// The link to the broker came or went; the state stays.
+    pub fn set_connected(&self, connected: bool) {
+        self.snapshot.send_if_modified(|s| std::mem::replace(&mut s.connected, connected) != connected);
+    }
+
+    /// The streams are checked and end at `start`.
+    pub fn opened(&self, incarnation: Incarnation, start: Positions) {
+        self.change(|s| {
+            s.incarnation = Some(incarnation);
+            s.start = Some(start);
+            s.end = start;
+            s.state = State::CatchingUp;
+            s.detail = "catching up with the streams as they were at start".to_owned();
+        });
+    }
+
+    /// Everything up to `to` is in the tables.
+    pub fn applied(&self, to: Positions) {
+        self.change(|s| s.applied = to);
+    }
+
+    /// The leader says that the streams end at `end`; an older answer changes nothing.
+    pub fn ends(&self, end: Positions) {
+        self.change(|s| s.end = s.end.max(end));
+    }
+
+    /// The tables can no longer be trusted, for the reason in `detail`. Nothing leads back.
+    pub fn refuse(&self, detail: String) {
+        self.change(|s| {
+            if s.state != State::Stopping {
+                s.state = State::Refused;
+                s.detail = detail;
+            }
+        });
+    }
+
+    pub fn stopping(&self) {
+        self.change(|s| {
+            s.state = State::Stopping;
+            s.detail = "the node was told to stop".to_owned();
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Snapshot)) {
+        self.snapshot.send_modify(|s| {
+            change(s);
+            let there = s.start.is_some_and(|start| s.applied.covers(start));
+            if s.state == State::CatchingUp && there {
+                s.state = State::Ready;
+                s.detail = String::new();
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ledger: u64, catalog: u64) -> Positions {
+        Positions { ledger: StreamSequence(ledger), catalog: StreamSequence(catalog) }
+    }
+
+    fn state(progress: &Progress) -> State {
+        progress.read().state
+    }
+
+    #[test]
+    fn ready_is_caught_up_with_both_streams_as_they_were() {
+        let progress = Progress::default();
+        assert_eq!(state(&progress), State::Starting);
+        progress.opened(Incarnation::new("a").unwrap(), at(5, 7));
+        progress.applied(at(5, 6));
+        assert_eq!(state(&progress), State::CatchingUp);
+        progress.applied(at(5, 7));
+        assert_eq!(state(&progress), State::Ready);
+        progress.ends(at(500, 700));
+        assert_eq!(state(&progress), State::Ready);
+        progress.ends(at(400, 800));
+        assert_eq!(progress.read().end, at(500, 800));
+    }
+
+    #[test]
+    fn empty_streams_are_caught_up_with_at_once() {
+        let progress = Progress::default();
+        progress.opened(Incarnation::new("a").unwrap(), at(0, 0));
+        assert_eq!(state(&progress), State::Ready);
+    }
+
+    #[test]
+    fn nothing_leads_back_from_refusal() {
+        let progress = Progress::default();
+        progress.opened(Incarnation::new("a").unwrap(), at(1, 1));
+        progress.refuse("rolled back".to_owned());
+        progress.applied(at(9, 9));
+        assert_eq!(state(&progress), State::Refused);
+        progress.stopping();
+        progress.refuse("again".to_owned());
+        assert_eq!(state(&progress), State::Stopping);
+    }
+
+    #[test]
+    fn shared_and_family_positions_are_of_one_stream() {
+        let as_of = AsOf::parse("a.L3.S9.P4").unwrap();
+        assert_eq!(Positions::of(&as_of), at(3, 9));
+        assert!(at(3, 9).covers(at(3, 8)) && !at(2, 99).covers(at(3, 8)));
+    }
+}
