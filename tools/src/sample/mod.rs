@@ -1,7 +1,9 @@
 //! The sample distributor: some twenty showcase items and six accounts made by hand, one for each rule of
 //! pricing and availability, and as many generated items as are asked for.
 
+mod command;
 pub mod distributor;
+
 pub mod files;
 mod generate;
 mod tpcds;
@@ -10,6 +12,7 @@ use anyhow::Context;
 use pannier_protocol::{LocalDate, Timestamp, Zone};
 
 use self::distributor::Distributor;
+pub use command::{Args, ContentArgs, run};
 
 /// Whose midnight begins the distributor's business day; also said by `policy.toml`.
 pub const BUSINESS_ZONE: &str = "America/Chicago";

@@ -1,0 +1,88 @@
+//! The command line. Data goes to stdout and everything else to stderr, so that what a script reads is
+//! never mixed with what a person does; every flag has a twin in the environment.
+
+use std::io::{IsTerminal, Write};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use crate::{init, policy, publish, review, sample, snapshot};
+
+/// Price and availability for a distributor's checkout, from change streams, with proof of freshness.
+#[derive(Debug, Parser)]
+#[command(name = "pannier", version, propagate_version = true)]
+pub struct Cli {
+    /// What is logged to stderr: a level, or a filter as in `pannier_node=debug,info`.
+    #[arg(long, env = "PANNIER_LOG", default_value = "info,async_nats=warn", global = true)]
+    log: String,
+    #[arg(long, env = "PANNIER_LOG_FORMAT", default_value = "text", global = true)]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Creates the streams of a deployment, once, and checks them.
+    Init(init::Args),
+    /// Publishes changes from stdin, a JSON change a line; prints a token to use as `at_least`.
+    Publish(publish::Args),
+    /// What the tenant decides by data.
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Snapshots that wait for an operator's word.
+    #[command(subcommand)]
+    Snapshot(snapshot::Command),
+    /// What could not be applied or delivered, and why.
+    #[command(subcommand)]
+    Review(review::Command),
+    /// Writes the sample distributor's files and their mappings.
+    Sample(sample::Args),
+}
+
+impl Cli {
+    fn start_logging(&self) -> anyhow::Result<()> {
+        let filter = EnvFilter::try_new(&self.log).with_context(|| format!("--log {:?}", self.log))?;
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let log = log.with_ansi(std::io::stderr().is_terminal());
+        match self.log_format {
+            LogFormat::Text => log.with_target(false).init(),
+            LogFormat::Json => log.json().init(),
+        }
+        Ok(())
+    }
+
+    pub async fn run(self) -> anyhow::Result<()> {
+        self.start_logging()?;
+        match self.command {
+            Command::Init(args) => init::run(args).await,
+            Command::Publish(args) => publish::run(args).await,
+            Command::Policy(command) => policy::run(command).await,
+            Command::Snapshot(command) => snapshot::run(command).await,
+            Command::Review(command) => review::run(command).await,
+            Command::Sample(args) => sample::run(args),
+        }
+    }
+}
+
+/// One line of data to stdout.
+pub(crate) fn data(line: impl std::fmt::Display) -> anyhow::Result<()> {
+    writeln!(std::io::stdout().lock(), "{line}").context("write to stdout")
+}
+
+/// Ends at Ctrl-C or SIGTERM.
+pub(crate) async fn told_to_stop() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("listen for Ctrl-C"),
+        _ = terminate.recv() => Ok(()),
+    }
+}
