@@ -1,13 +1,13 @@
 //! How far a stream is applied, for readers that were promised not to see less.
 //!
-//! A lookup reads the watermark *before* its first probe and names it in its answer as a floor. That holds only
-//! if whoever sees the number also sees what was applied before it was raised: a release store after the last
-//! row, an acquire load before the first. Checked by loom: `RUSTFLAGS="--cfg loom" cargo test -p pannier-core
-//! --lib watermark`. This is the only module of the core with atomics of its own.
+//! A lookup reads the watermark *before* its first probe and names it in its answer as a floor. That holds
+//! only if whoever sees the number also sees what was applied before it was raised: a release store after the
+//! last row, an acquire load before the first. Checked by loom (`.ci/run loom`), under a cfg of our own: with
+//! `--cfg loom` other crates change too. This is the only module of the core with atomics of its own.
 
-#[cfg(loom)]
+#[cfg(pannier_loom)]
 use loom::sync::atomic::{AtomicU64, Ordering};
-#[cfg(not(loom))]
+#[cfg(not(pannier_loom))]
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pannier_protocol::StreamSequence;
@@ -34,7 +34,7 @@ impl Watermark {
     }
 }
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, pannier_loom))]
 mod tests {
     use loom::sync::Arc;
     use loom::sync::atomic::{AtomicU64, Ordering};
