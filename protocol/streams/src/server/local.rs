@@ -26,6 +26,18 @@ impl fmt::Display for SyncInterval {
     }
 }
 
+/// Membership of a cluster; all members are on this machine.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// Of this server, unique in the cluster.
+    pub server_name: String,
+    /// Where the other members reach this one.
+    pub port: u16,
+    /// `port` of every member. A member that starts must know how many there will be, so these cannot be
+    /// left for the servers to choose.
+    pub members: Vec<u16>,
+}
+
 /// How to start a server.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -36,13 +48,14 @@ pub struct Options {
     /// `None`: a free one.
     pub port: Option<u16>,
     pub sync_interval: SyncInterval,
+    pub cluster: Option<Cluster>,
 }
 
 impl Options {
     /// A free port, and every acknowledged message on disk.
     pub fn new(binary: impl Into<PathBuf>, folder: impl Into<PathBuf>) -> Self {
         let (binary, folder) = (binary.into(), folder.into());
-        Self { binary, folder, port: None, sync_interval: SyncInterval::Always }
+        Self { binary, folder, port: None, sync_interval: SyncInterval::Always, cluster: None }
     }
 }
 
@@ -148,19 +161,33 @@ fn quoted(path: &Path) -> String {
     format!("{:?}", path.display().to_string())
 }
 
-async fn spawn(options: &Options) -> Result<Child, StartError> {
-    let folder = tokio::fs::canonicalize(&options.folder)
-        .await
-        .map_err(|source| StartError::File { path: options.folder.clone(), source })?;
-    let port = options.port.map_or("-1".to_owned(), |port| port.to_string());
-    let configuration = format!(
-        "host: 127.0.0.1\nport: {port}\nports_file_dir: {}\nlog_file: {}\nmax_payload: 1MB\n\
+/// As the server reads it.
+fn configuration(options: &Options, folder: &Path) -> String {
+    let mut text = format!(
+        "host: 127.0.0.1\nport: {}\nports_file_dir: {}\nlog_file: {}\nmax_payload: 1MB\n\
          jetstream {{\n  store_dir: {}\n  sync_interval: {}\n}}\n",
-        quoted(&folder),
+        options.port.map_or("-1".to_owned(), |port| port.to_string()),
+        quoted(folder),
         quoted(&folder.join("nats-server.log")),
         quoted(&folder.join("store")),
         options.sync_interval,
     );
+    if let Some(Cluster { server_name, port, members }) = &options.cluster {
+        let routes: Vec<String> = members.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
+        text += &format!(
+            "server_name: {server_name:?}\ncluster {{\n  name: pannier\n  host: 127.0.0.1\n  port: {port}\n  \
+             routes: [{}]\n}}\n",
+            routes.join(", ")
+        );
+    }
+    text
+}
+
+async fn spawn(options: &Options) -> Result<Child, StartError> {
+    let folder = tokio::fs::canonicalize(&options.folder)
+        .await
+        .map_err(|source| StartError::File { path: options.folder.clone(), source })?;
+    let configuration = configuration(options, &folder);
     let file = folder.join("nats-server.conf");
     tokio::fs::write(&file, configuration)
         .await

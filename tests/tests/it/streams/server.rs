@@ -8,7 +8,6 @@ use pannier_tests::{TestBroker, nats_server};
 async fn a_restarted_server_is_found_again() {
     let mut test = TestBroker::start().await;
     let (url, pid) = (test.server.url(), test.server.pid());
-    assert!(test.broker.server_version() >= Some(ServerVersion::FLOOR));
     let mut link = test.broker.link();
     let connects = link.borrow().connects;
     test.server.restart().await.unwrap();
@@ -47,7 +46,7 @@ async fn refusals_say_what_to_do() {
 #[tokio::test]
 async fn a_named_server_that_is_none_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let finder = Finder { named: Some("/bin/true".into()), cache: folder.path().into() };
+    let finder = Finder { named: Some("/bin/true".into()), ..Finder::from_env(folder.path()) };
     let error = finder.find().await.unwrap_err();
     assert!(matches!(error, FindError::Unusable { .. }), "{error}");
 }
