@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 /// The oldest server that the tests are run against (by naming it in `NATS_SERVER`).
-const VERSION_MIN: ServerVersion = ServerVersion { major: 2, minor: 12, patch: 8 };
+pub const VERSION_MIN: ServerVersion = ServerVersion { major: 2, minor: 12, patch: 8 };
 
 /// A server, a connection to it, and the folder that goes with them.
 pub struct TestBroker {

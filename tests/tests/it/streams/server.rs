@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use pannier_streams::connect::{Broker, ConnectError, Options};
 use pannier_streams::server::{FindError, Finder, LocalServer, ServerVersion, StartError};
-use pannier_tests::{TestBroker, nats_server};
+use pannier_tests::{TestBroker, VERSION_MIN, nats_server};
 
 #[tokio::test]
 async fn a_restarted_server_is_found_again() {
@@ -23,7 +23,7 @@ async fn a_restarted_server_is_found_again() {
 async fn a_client_waits_for_a_server_that_starts_later() {
     let mut test = TestBroker::start().await;
     test.server.kill().await;
-    let options = Options::new(test.server.url(), "early");
+    let options = Options { version_min: VERSION_MIN, ..Options::new(test.server.url(), "early") };
     let early = tokio::spawn(async move { Broker::connect(&options).await.map(|_| ()) });
     test.server.start_again().await.unwrap();
     tokio::time::timeout(Duration::from_secs(10), early).await.unwrap().unwrap().unwrap();
