@@ -1,6 +1,7 @@
 //! One nats-server as a child process: own store, loopback only, a free port unless one is given.
 
 use std::fmt;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -64,6 +65,12 @@ impl Options {
 pub enum StartError {
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
+    /// Two servers on one store destroy it.
+    #[error(
+        "a nats-server started earlier (pid {pid}) still runs on {}; end it with `kill {pid}`, or use \
+         another folder", folder.display()
+    )]
+    InUse { folder: PathBuf, pid: String },
     #[error("{} does not run: {source}", binary.display())]
     Spawn { binary: PathBuf, source: std::io::Error },
     #[error("nats-server ended while starting ({status}); the end of {}:\n{log}", log_file.display())]
@@ -73,7 +80,7 @@ pub enum StartError {
 }
 
 /// A running server. It is killed when this is dropped; [`LocalServer::stop`] lets it finish.
-/// A parent that is itself killed with SIGKILL leaves it running.
+/// A parent that is itself killed with SIGKILL leaves it running; the next start on that folder says so.
 #[derive(Debug)]
 pub struct LocalServer {
     options: Options,
@@ -192,15 +199,41 @@ async fn spawn(options: &Options) -> Result<Child, StartError> {
     tokio::fs::write(&file, configuration)
         .await
         .map_err(|source| StartError::File { path: file.clone(), source })?;
-    Command::new(&options.binary)
+    let lock = lock(&folder)?;
+    let child = Command::new(&options.binary)
         .arg("--config")
         .arg(&file)
-        .stdin(Stdio::null())
+        .stdin(lock)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|source| StartError::Spawn { binary: options.binary.clone(), source })
+        .map_err(|source| StartError::Spawn { binary: options.binary.clone(), source })?;
+    let pid_file = pid_file(&folder);
+    tokio::fs::write(&pid_file, child.id().unwrap_or_default().to_string())
+        .await
+        .map_err(|source| StartError::File { path: pid_file, source })?;
+    Ok(child)
+}
+
+/// The folder's lock. The child gets it as its standard input, so it is held exactly as long as the child
+/// lives, whatever becomes of this process.
+fn lock(folder: &Path) -> Result<File, StartError> {
+    let path = folder.join("nats-server.lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|source| StartError::File { path: path.clone(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let pid = std::fs::read_to_string(pid_file(folder)).unwrap_or_else(|_| "unknown".to_owned());
+            Err(StartError::InUse { folder: folder.to_owned(), pid })
+        }
+        Err(TryLockError::Error(source)) => Err(StartError::File { path, source }),
+    }
+}
+
+fn pid_file(folder: &Path) -> PathBuf {
+    folder.join("nats-server.pid")
 }
 
 /// The pid and the port, from the file that the server writes once it accepts clients.

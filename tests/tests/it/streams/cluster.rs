@@ -80,3 +80,17 @@ async fn publishes_that_meet_in_flight_are_settled() {
     let stored = Outcome::Stored(StreamSequence(7));
     assert_eq!(outcomes, [stored, Outcome::Lost(LostReason::Forked)], "of two messages one is stored");
 }
+
+/// Trap: a server in lame-duck mode keeps its clients for minutes unless they go.
+#[tokio::test]
+async fn a_client_leaves_a_server_that_is_about_to_stop() {
+    let cluster = TestCluster::start().await;
+    let before = cluster.broker.client().server_info().server_name;
+    let at = ["n1", "n2", "n3"].iter().position(|name| *name == before).unwrap();
+    let mut link = cluster.broker.link();
+    let connects = link.borrow().connects;
+    cluster.servers[at].signal("ldm").await.unwrap();
+    let again = link.wait_for(|link| link.connected && link.connects > connects);
+    tokio::time::timeout(std::time::Duration::from_secs(10), again).await.unwrap().unwrap();
+    assert_ne!(cluster.broker.client().server_info().server_name, before);
+}

@@ -63,3 +63,24 @@ async fn a_server_that_cannot_start_says_why() {
     assert!(matches!(error, StartError::Ended { .. }), "{error}");
     assert!(error.to_string().contains("address already in use"), "{error}");
 }
+
+/// Trap: a parent that is killed leaves its server behind, and a second server on the store destroys it.
+#[tokio::test]
+async fn a_store_has_one_server() {
+    let mut test = TestBroker::start().await;
+    let options = pannier_streams::server::Options::new(nats_server().await, test.folder.path());
+    let error = LocalServer::start(options.clone()).await.unwrap_err();
+    let StartError::InUse { pid, .. } = &error else { panic!("{error}") };
+    assert_eq!(*pid, test.server.pid().to_string());
+    test.server.kill().await;
+    LocalServer::start(options).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_dropped_connection_is_closed() {
+    let test = TestBroker::start().await;
+    let mut link = test.connect().await.link();
+    // The sender lives in the connection.
+    let closed = async { while link.changed().await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(5), closed).await.unwrap();
+}
