@@ -55,7 +55,7 @@ impl Consulted {
     }
 
     /// To be asked after the rows were read. `now` is broker time as the node estimates it; a chain older than
-    /// `budget_ms`, or of unknown age where there is a budget, is stale. Without chains all is fresh, of age 0.
+    /// `budget_ms`, or whose source never said how old, is stale: a quiet source is not a fresh one. Without chains all is fresh, of age 0.
     pub fn standing(&self, now: Timestamp, budget_ms: Option<u64>) -> Standing {
         let mut state = FreshnessState::Fresh;
         let (mut age_ms, mut not_loaded) = (Some(0), false);
@@ -77,7 +77,7 @@ impl ChainStatus {
     pub fn freshness(&self, now: Timestamp, budget_ms: Option<u64>) -> Freshness {
         let chain = self.load();
         let age_ms = chain.caught_up_to.map(|at| now.millis_since(at));
-        let past = budget_ms.is_some_and(|budget| age_ms.is_none_or(|age| age > budget));
+        let past = age_ms.is_none_or(|age| budget_ms.is_some_and(|budget| age > budget));
         let state = match (chain.suspect, past) {
             (true, _) => FreshnessState::Suspect,
             (false, true) => FreshnessState::Stale,

@@ -7,6 +7,8 @@
 
 mod line;
 mod parts;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 use std::sync::Arc;

@@ -1,0 +1,269 @@
+//! Baskets against both folds, as a node runs them: messages in, answers out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use expect_test::{Expect, expect};
+use pannier_protocol::api::{LookupAnswer, LookupRequest, decode_lookup};
+use pannier_protocol::change::Change;
+use pannier_protocol::codec::{self, Encoding, encode_envelope};
+use pannier_protocol::limits::MESSAGE_BYTES_MAX;
+use pannier_protocol::subject::Subject;
+use pannier_protocol::{Envelope, Epoch, Incarnation, SourceSequence, StreamSequence, Timestamp};
+
+use super::{Caller, Lookup, LookupRefusal};
+use crate::catalog::Catalog;
+use crate::dictionary::Dictionary;
+use crate::entry::Entry;
+use crate::freshness::Board;
+use crate::ledger::Ledger;
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+struct Node {
+    dictionary: Arc<Dictionary>,
+    ledger: Ledger,
+    catalog: Catalog,
+    /// By subject.
+    claims: BTreeMap<String, StreamSequence>,
+    stored: u64,
+}
+
+impl Node {
+    fn new() -> Self {
+        let (dictionary, board): (Arc<Dictionary>, Arc<Board>) = Default::default();
+        let incarnation = Incarnation::new("7f3a").unwrap();
+        Self {
+            ledger: Ledger::new(Arc::clone(&dictionary), Arc::clone(&board), incarnation.clone()),
+            catalog: Catalog::new(Arc::clone(&dictionary), board, incarnation),
+            dictionary,
+            claims: BTreeMap::new(),
+            stored: 0,
+        }
+    }
+
+    /// The items, accounts, prices and stock that the tests are about.
+    fn stocked() -> Self {
+        let mut node = Self::new();
+        node.say("catalog.shared.erp", 1, CATALOG);
+        node.say("ledger.stock.wms", 1, STOCK);
+        node
+    }
+
+    /// The next message of a chain; its first is preceded by the claim.
+    fn say(&mut self, subject: &str, sequence: u64, changes: &str) {
+        if !self.claims.contains_key(subject) {
+            self.claims.insert(subject.to_owned(), StreamSequence(self.stored + 1));
+            self.put(subject, None, 0, r#"[{"claim":{"instance":"test"}}]"#);
+        }
+        let epoch = Epoch { incarnation: Incarnation::new("7f3a").unwrap(), claim: self.claims[subject] };
+        self.put(subject, Some(epoch), sequence, changes);
+    }
+
+    fn put(&mut self, subject: &str, epoch: Option<Epoch>, sequence: u64, changes: &str) {
+        let changes: Vec<Change> =
+            codec::decode(Encoding::Json, changes.as_bytes(), MESSAGE_BYTES_MAX).unwrap();
+        let subject = Subject::parse(subject).unwrap();
+        let source = subject.source().unwrap().clone();
+        let envelope = Envelope::new(source, epoch, SourceSequence(sequence), sequence, NOW, changes);
+        let payload = encode_envelope(Encoding::MessagePack, &envelope).unwrap();
+        self.stored += 1;
+        let stream_sequence = StreamSequence(self.stored);
+        let encoding = Some(Encoding::MessagePack);
+        let entry = Entry { subject, stream_sequence, stream_time: NOW, encoding, payload: &payload };
+        match entry.subject.in_ledger() {
+            true => self.ledger.apply(&entry),
+            false => self.catalog.apply(&entry),
+        };
+    }
+
+    fn ask(&self, request: &str) -> Result<LookupAnswer, LookupRefusal> {
+        let request: LookupRequest = decode_lookup(Encoding::Json, request.as_bytes()).unwrap();
+        let (ledger, catalog) = (self.ledger.reader(), self.catalog.reader());
+        let lookup = Lookup { ledger: &ledger, catalog: &catalog, dictionary: &self.dictionary };
+        lookup.answer(&request, NOW, Caller { may_explain: true })
+    }
+
+    /// One line a line: status, price, availability, freshness.
+    #[track_caller]
+    fn check(&self, request: &str, want: Expect) {
+        let answer = self.ask(request).unwrap();
+        let mut shown = String::new();
+        for line in &answer.lines {
+            let price = line.price.as_ref().map(|price| format!("{} {}", price.extended, price.level));
+            let stock =
+                line.availability.as_ref().map(|stock| format!("{} {:?}", stock.available, stock.status));
+            let fresh = line.freshness.map(|pair| {
+                let state = |part: Option<pannier_protocol::api::Freshness>| part.map(|part| part.state);
+                format!("{:?}/{:?}", state(pair.price), state(pair.availability))
+            });
+            let parts = [price, stock, fresh, line.detail.clone()].into_iter().flatten().collect::<Vec<_>>();
+            shown += &format!("{} {:?}: {}\n", line.line, line.status, parts.join(", "));
+        }
+        let total = &answer.total;
+        shown += &format!("{} {}/{}\n", total.extended, total.lines_priced, total.complete);
+        want.assert_eq(&shown);
+    }
+}
+
+const CATALOG: &str = r#"[
+    {"item":{"item":"BOLT","base_uom":"EA","uoms":[{"uom":"BX","numerator":10,"denominator":1}]}},
+    {"item":{"item":"SAW","base_uom":"EA","entitlement":"tools"}},
+    {"item":{"item":"GIFT","base_uom":"EA"}},
+    {"account":{"account":"C-1","root":"C-1","currency":"USD"}},
+    {"account":{"account":"C-1-01","parent":"C-1","root":"C-1"}},
+    {"account":{"account":"C-2","root":"C-2","blocked":true}},
+    {"scope":{"scope":{"contract":"K-7"},"members":[{"account":"C-1"}]}},
+    {"prices":{"scope":{"contract":"K-7"},"currency":"USD","rows":[["BOLT",null,"EA",null,1,"fixed",null,[["0","1.2"]]]]}},
+    {"prices":{"scope":{"list":"LIST"},"currency":"USD","rows":[
+        ["BOLT",null,"EA",null,1,"fixed",null,[["0","1.5"]]],["SAW",null,"EA",null,1,"fixed",null,[["0","30"]]]]}},
+    {"tick":{"caught_up_to":"2027-01-15T07:59:50Z","subjects":[
+        {"subject":"catalog.shared.erp","epoch":{"incarnation":"7f3a","claim":1},"sequence":1}]}}
+]"#;
+
+const STOCK: &str = r#"[
+    {"stock_set":{"item":"BOLT","warehouse":"DAL","uom":"EA","on_hand":"25"}},
+    {"stock_set":{"item":"GIFT","warehouse":"DAL","uom":"EA","on_hand":"3"}},
+    {"tick":{"caught_up_to":"2027-01-15T07:59:59Z","subjects":[
+        {"subject":"ledger.stock.wms","epoch":{"incarnation":"7f3a","claim":3},"sequence":1}]}}
+]"#;
+
+#[test]
+fn contract_and_stock_answer_with_their_proof() {
+    let node = Node::stocked();
+    let request = r#"{"account":"C-1","ship_to":"C-1-01","lines":[
+        {"line":"1","item":"BOLT","quantity":"2","uom":"BX"},{"line":"2","item":"BOLT","quantity":"6"}]}"#;
+    node.check(
+        request,
+        expect![[r#"
+            1 Ok: 24.00 customer_contract, 2 InStock, Some(Fresh)/Some(Fresh)
+            2 Ok: 7.20 customer_contract, 5 Partial, Some(Fresh)/Some(Fresh)
+            31.20 2/true
+        "#]],
+    );
+    let answer = node.ask(request).unwrap();
+    assert_eq!(answer.as_of.to_string(), "7f3a.L4.S2.P0");
+    let sources: Vec<_> =
+        answer.sources.iter().map(|of| (of.source.as_str(), of.table.as_str(), of.age_ms)).collect();
+    assert_eq!(sources, [("erp", "shared", Some(10_000)), ("wms", "stock", Some(1_000))]);
+}
+
+#[test]
+fn one_bad_line_never_fails_the_basket() {
+    Node::stocked().check(
+        r#"{"account":"C-1","lines":[
+            {"line":"unknown","item":"NUT","quantity":"1"},
+            {"line":"hidden","item":"SAW","quantity":"1"},
+            {"line":"none","item":"BOLT","quantity":"-1"},
+            {"line":"unit","item":"BOLT","quantity":"1","uom":"PAL"},
+            {"line":"unpriced","item":"GIFT","quantity":"2"},
+            {"line":"again","item":"GIFT","quantity":"2"}]}"#,
+        expect![[r#"
+            unknown NotFound: no such item
+            hidden NotFound: no such item
+            none InvalidQuantity: a quantity is a positive decimal of at most 6 places, as a string
+            unit InvalidUom: the item is not sold in this unit; ask in one of its units
+            unpriced NoPrice: 3 InStock, Some(Fresh)/Some(Fresh), no price is in force for this item, quantity, currency and date
+            again NoPrice: 1 Partial, Some(Fresh)/Some(Fresh), no price is in force for this item, quantity, currency and date
+            0.00 0/false
+        "#]],
+    );
+}
+
+#[test]
+fn a_basket_is_refused_for_its_account_only() {
+    let node = Node::stocked();
+    let ask = |head: &str| {
+        let request = format!(r#"{{{head}"lines":[{{"line":"1","item":"BOLT","quantity":"1"}}]}}"#);
+        node.ask(&request).map(|answer| answer.account.map(|account| account.to_string()))
+    };
+    assert_eq!(ask(""), Ok(None));
+    assert_eq!(ask(r#""account":"C-9","#), Err(LookupRefusal::UnknownAccount));
+    assert_eq!(ask(r#""account":"C-1","ship_to":"C-2","#), Err(LookupRefusal::UnknownAccount));
+    assert_eq!(ask(r#""account":"C-2","#), Err(LookupRefusal::AccountBlocked));
+    assert!(matches!(
+        ask(r#""ship_to":"C-1","#),
+        Err(LookupRefusal::InvalidRequest { field: "ship_to", .. })
+    ));
+}
+
+#[test]
+fn a_gap_refuses_what_the_chain_could_have_known() {
+    let mut node = Node::stocked();
+    node.say("catalog.shared.erp", 3, r#"[{"item":{"item":"NEW","base_uom":"EA"}}]"#);
+    let request = r#"{"account":"C-1","lines":[
+        {"line":"known","item":"BOLT","quantity":"1"},{"line":"unknown","item":"NUT","quantity":"1"}]}"#;
+    node.check(
+        request,
+        expect![[r#"
+            known Suspect: a message of a source is missing; a snapshot was asked for
+            unknown Suspect: a message of a source is missing; a snapshot was asked for
+            0.00 0/false
+        "#]],
+    );
+    let serve = r#"[{"policy":{"version":1,"document":{"staleness":{"rules":[],"suspect":"serve"}}}}]"#;
+    node.say("catalog.shared.desk", 1, serve);
+    node.check(
+        request,
+        expect![[r#"
+            known Ok: 1.20 customer_contract, 25 InStock, Some(Suspect)/Some(Fresh)
+            unknown NotFound: no such item
+            1.20 1/false
+        "#]],
+    );
+}
+
+#[test]
+fn past_its_bound_an_answer_is_flagged_or_refused() {
+    let mut node = Node::stocked();
+    let request = r#"{"account":"C-1","max_staleness_ms":{"price":9999,"availability":1000},"lines":[
+        {"line":"1","item":"BOLT","quantity":"1"}]}"#;
+    let flagged = expect![[r#"
+        1 Ok: 1.20 customer_contract, 25 InStock, Some(Stale)/Some(Fresh)
+        1.20 1/true
+    "#]];
+    node.check(request, flagged);
+    let rule = r#"{"table":"price","budget_ms":10000,"past":"refuse"}"#;
+    let refuse = format!(
+        r#"[{{"policy":{{"version":1,"document":{{"staleness":{{"rules":[{rule}],"suspect":"refuse"}}}}}}}}]"#
+    );
+    node.say("catalog.shared.desk", 1, &refuse);
+    node.check(
+        request,
+        expect![[r#"
+            1 Stale: the source was last read to its end too long ago
+            0.00 0/false
+        "#]],
+    );
+    node.check(
+        r#"{"account":"C-1","lines":[{"line":"1","item":"BOLT","quantity":"1"}]}"#,
+        expect![[r#"
+            1 Ok: 1.20 customer_contract, 25 InStock, Some(Fresh)/Some(Fresh)
+            1.20 1/true
+        "#]],
+    );
+}
+
+#[test]
+fn a_refused_line_takes_nothing() {
+    let mut node = Node::stocked();
+    let condemned = r#"[{"invalidate":{"scope":{"item":"BOLT"},"mode":"hard","up_to":[
+        {"subject":"ledger.stock.wms","epoch":{"incarnation":"7f3a","claim":3},"sequence":1}]}}]"#;
+    node.say("ledger.stock.wms", 2, condemned);
+    node.check(
+        r#"{"account":"C-1","lines":[{"line":"1","item":"BOLT","quantity":"1"}]}"#,
+        expect![[r#"
+            1 Invalidated: its source has condemned this data and not sent it anew yet
+            0.00 0/false
+        "#]],
+    );
+    let anew = r#"[{"stock_set":{"item":"BOLT","warehouse":"DAL","uom":"EA","on_hand":"7"}}]"#;
+    node.say("ledger.stock.wms", 3, anew);
+    node.check(
+        r#"{"account":"C-1","lines":[{"line":"1","item":"BOLT","quantity":"1"}]}"#,
+        expect![[r#"
+            1 Ok: 1.20 customer_contract, 7 InStock, Some(Fresh)/Some(Fresh)
+            1.20 1/true
+        "#]],
+    );
+}
