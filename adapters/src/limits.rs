@@ -1,8 +1,26 @@
 //! Every bound of the adapters.
 
+use std::time::Duration;
+
 /// Shortest interval that a configuration may ask for, in ms.
 pub const INTERVAL_MS_MIN: u64 = 50;
 /// Largest file that is taken, in bytes: it is read as a whole.
 pub const FILE_BYTES_MAX: u64 = 4 << 30;
 /// Review entries of one file: a subject costs the broker memory, the rejects file holds all of them.
 pub const REVIEWS_PER_FILE_MAX: usize = 200;
+
+/// Bytes of a message that are not its changes: ids, epoch, trace context, the mark of a part.
+pub const ENVELOPE_BYTES_MAX: usize = 1_024;
+/// Largest entry of the store, in bytes: an encoded message and what stands beside it.
+pub const STORED_BYTES_MAX: usize = 2 * pannier_protocol::limits::MESSAGE_BYTES_MAX;
+/// A chain is repeated on request at most this often: every node of a cluster asks.
+pub const RESYNC_INTERVAL_MIN: Duration = Duration::from_secs(10);
+/// Between two attempts to reach the broker, first and longest.
+pub const RETRY_DELAY_MIN: Duration = Duration::from_millis(100);
+pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
+/// Acknowledgements between two that are written through to disk.
+pub const ACKNOWLEDGED_UNWRITTEN_MAX: u64 = 256;
+/// Accounts above each other in a family.
+pub const FAMILY_DEPTH_MAX: usize = 16;
+/// A file whose trailer is missing or wrong is parked when it has not grown for so long.
+pub const TRAILER_PATIENCE: Duration = Duration::from_secs(60);

@@ -14,6 +14,8 @@ pub(super) struct Field {
     pub(super) numbers: NumberRules,
     pub(super) dates: DateRules,
     pub(super) words: Words,
+    /// The header's name, once resolved to a number.
+    pub(super) shown: Option<String>,
 }
 
 /// Where a text stands.
@@ -60,11 +62,15 @@ impl Field {
             numbers,
             dates,
             words: file.words.clone(),
+            shown: None,
         }
     }
 
     /// As a reject names it: the header, the number or the characters.
     pub(super) fn shown(&self) -> String {
+        if let Some(name) = &self.shown {
+            return name.clone();
+        }
         match &self.place {
             Place::Named(name) => name.clone(),
             Place::Number(number) => (number + 1).to_string(),

@@ -275,7 +275,7 @@ fn check_columns(file: &FileConfig) -> Check {
     }
     if file.table == FileTable::Prices {
         ensure(has("item") || has("class"), "columns", "map item, class or both")?;
-        let one_ladder = has("value") != !file.breaks.is_empty();
+        let one_ladder = has("value") == file.breaks.is_empty();
         ensure(one_ladder, "columns.value", "map either value (one break a row) or [[file.breaks]]")?;
     }
     let breaks_fit = file.breaks.is_empty() || file.table == FileTable::Prices;

@@ -228,7 +228,11 @@ impl FileTable {
         }
     }
 
-    /// Whether it lives in the ledger, per warehouse or account; else in the catalog.
+    /// Whether it is published to the ledger; else to the catalog.
+    pub fn in_ledger(self) -> bool {
+        self.has_warehouses() || matches!(self, Self::Credit | Self::Caps)
+    }
+
     pub fn has_warehouses(self) -> bool {
         matches!(self, Self::Stock | Self::Supply | Self::Lots | Self::Safety)
     }

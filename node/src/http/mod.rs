@@ -14,8 +14,6 @@ pub(crate) mod query;
 mod refusal;
 pub(crate) mod routes;
 mod service;
-#[cfg(test)]
-mod tests;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

@@ -1,6 +1,5 @@
 //! The traps of JetStream and its client, each against a real nats-server.
 
-mod cluster;
 mod config;
 mod consumer;
 mod server;

@@ -1,0 +1,244 @@
+//! What every adapter publishes through.
+//!
+//! An adapter knows its source; this knows how to say it so that a node can believe it. Left to each adapter,
+//! the same mistakes come back in every one: progress saved before the publish (lost rows) or after it (doubled
+//! ones), a restart that goes on under a stale state, two processes that overwrite each other, a gap that nobody
+//! repeats. So an adapter only *submits*, and everything else is here, once.
+//!
+//! # Writing an adapter
+//!
+//! 1. [`Runner::open`] with a source id and a path for the state. One process a source.
+//! 2. Read the source. Turn what it says into [`Change`](pannier_protocol::Change)s: absolute rows, whole
+//!    records. Put what must be seen together into one group of a [`Submission`]; what is the whole of a table,
+//!    a warehouse or a price scope into a [`Snapshot`].
+//! 3. Add to the submission's `notes` what says how far you have read: a file's name, a log position. Notes and
+//!    changes are kept together or not at all. After a restart read your notes and go on behind them. Submitting
+//!    the same thing twice is harmless: rows are absolute.
+//! 4. [`Runner::submit`]; when it returns, the submission will be published whatever happens to the process. It
+//!    blocks on the disk: call it from a blocking thread through [`Runner::desk`].
+//! 5. [`Runner::drain`] publishes all of it. It waits for a broker that is away, and ends with an error only when
+//!    going on would be wrong: another writer took over ([`DrainError::Fenced`]), the state is damaged.
+//! 6. [`Runner::tick`] after each time that the source was read to its end, with that instant, and again every
+//!    few seconds with the same one while nothing comes: its age is what readers see, so never the time of sending.
+//! 7. [`Runner::resync_requests`] and [`Runner::repeat`]: nodes ask for a chain again after a gap.
+//!
+//! # How it holds
+//!
+//! - The store keeps a *mirror* of every row published, so that a chain can be repeated as a snapshot at any time
+//!   without asking the source, and a lost state of the broker costs a snapshot, not an export.
+//! - A submission is numbered and encoded into the outbox in the same transaction ([`store`]). What is sent is what
+//!   was stored; after a crash the broker's last message of the subject says how much of it arrived.
+//! - A chain without an epoch is claimed when it is drained; every epoch begins with a snapshot of the mirror.
+//! - Prices go to the partition of the family that they serve; when members or roots change, they move ([`home`]).
+//!
+//! Rejected: asking adapters for a callback that re-reads everything (a source may be down when a node asks), and
+//! numbering messages when they are sent (a snapshot's hash must be known before its last message is).
+
+mod clock;
+mod drain;
+mod home;
+mod outbox;
+mod pack;
+mod row_key;
+mod store;
+mod submit;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use pannier_protocol::subject::{Prefix, Subject};
+use pannier_protocol::{AccountId, Change, ItemId, MarkId, Partition, SourceId};
+use pannier_streams::connect::{ConnectError, Options};
+use pannier_streams::{Broker, ConfigError};
+use tokio::time::Instant;
+
+pub(crate) use clock::{at, now};
+pub use drain::{DrainError, Positions};
+pub(crate) use home::price_scope;
+pub use outbox::CaughtUp;
+pub use store::StoreError;
+pub(crate) use store::{decode, encode};
+pub use submit::{Review, Snapshot, Submission, priced, whole};
+
+use crate::limits::RESYNC_INTERVAL_MIN;
+use drain::Drain;
+use pannier_protocol::change::{Account, Item, Table};
+use store::Store;
+
+/// What a runner needs to know.
+#[derive(Debug, Clone)]
+pub struct RunnerConfig {
+    pub source: SourceId,
+    pub prefix: Prefix,
+    /// NATS URLs with commas between.
+    pub nats: String,
+    /// The state: one file, of this source alone.
+    pub state: std::path::PathBuf,
+}
+
+/// Why a runner cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the folder of the state {} cannot be made", path.display())]
+    Folder {
+        path: std::path::PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Streams(#[from] ConfigError),
+    #[error("resync requests cannot be subscribed to: {0}")]
+    Subscribe(#[from] async_nats::SubscribeError),
+}
+
+/// Publishes what one source says. See the module.
+pub struct Runner {
+    desk: Desk,
+    drain: Drain,
+    requests: async_nats::Subscriber,
+    repeated: HashMap<Subject, Instant>,
+}
+
+/// Where submissions are handed in and the mirror is read: the part of a runner that needs no broker. Cheap to
+/// clone; its calls block on the disk.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    store: Arc<Store>,
+    source: SourceId,
+}
+
+impl Runner {
+    /// Opens the state and connects; waits for a broker that is not there yet.
+    pub async fn open(config: &RunnerConfig) -> Result<Self, OpenError> {
+        let desk = Desk::open(config.source.clone(), &config.state)?;
+        let name = format!("pannier adapter {}", config.source);
+        let broker = Broker::connect(&Options::new(config.nats.clone(), name)).await?;
+        let streams = pannier_streams::open(&broker, &config.prefix).await?;
+        let requests = broker.client().subscribe(config.prefix.resync(&config.source)).await?;
+        let instance = format!("pid-{}", std::process::id());
+        let drain = Drain {
+            broker,
+            streams,
+            source: config.source.clone(),
+            instance: MarkId::new(&instance).expect("letters and digits are an id"),
+            writers: HashMap::new(),
+            positions: Positions::default(),
+            unwritten: 0,
+        };
+        Ok(Self { desk, drain, requests, repeated: HashMap::new() })
+    }
+
+    pub fn desk(&self) -> Desk {
+        self.desk.clone()
+    }
+
+    /// Takes a submission in; durable when it returns. Blocks on the disk.
+    pub fn submit(&self, submission: Submission) -> Result<(), StoreError> {
+        self.desk.submit(submission)
+    }
+
+    /// Publishes all that was submitted. Can be dropped at any time and called again.
+    pub async fn drain(&mut self) -> Result<Positions, DrainError> {
+        self.drain.run(&self.desk.store).await
+    }
+
+    /// Says until when the source was read; published with the next [`Runner::drain`]. Chains that were not
+    /// claimed yet are left out: drain first.
+    pub fn tick(&self, caught_up: &CaughtUp) -> Result<(), StoreError> {
+        outbox::push_ticks(&self.desk.store, &self.desk.source, caught_up, now())
+    }
+
+    /// Waits for a node that asks for chains again: the subjects that it names, all when it names none.
+    pub async fn resync_requests(&mut self) -> Vec<Subject> {
+        match self.requests.next().await {
+            Some(message) => named_subjects(&message.payload),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Repeats chains as snapshots with the next [`Runner::drain`]; none named: all. Each at most once in
+    /// [`RESYNC_INTERVAL_MIN`], for every node of a cluster asks.
+    pub fn repeat(&mut self, subjects: &[Subject]) -> Result<(), StoreError> {
+        for (subject, _) in self.desk.store.chains()? {
+            let is_named = subjects.is_empty() || subjects.contains(&subject);
+            let is_recent = self.repeated.get(&subject).is_some_and(|at| at.elapsed() < RESYNC_INTERVAL_MIN);
+            if is_named && !is_recent && outbox::repeat(&self.desk.store, &self.desk.source, &subject, now())?
+            {
+                tracing::info!(%subject, "repeating the chain as a snapshot, as a node asked");
+                self.repeated.insert(subject, Instant::now());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A request is a subject, or JSON with `subject`; anything else names none.
+fn named_subjects(payload: &[u8]) -> Vec<Subject> {
+    #[derive(serde::Deserialize)]
+    struct Request {
+        subject: Subject,
+    }
+    let text = std::str::from_utf8(payload).unwrap_or_default();
+    let json = serde_json::from_str::<Request>(text).map(|request| request.subject);
+    json.ok().or_else(|| Subject::parse(text.trim()).ok()).into_iter().collect()
+}
+
+impl Desk {
+    fn open(source: SourceId, state: &Path) -> Result<Self, OpenError> {
+        let folder = state.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder)
+            .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
+        Ok(Self { store: Arc::new(Store::open(state)?), source })
+    }
+
+    /// See [`Runner::submit`].
+    pub fn submit(&self, submission: Submission) -> Result<(), StoreError> {
+        submit::submit(&self.store, &self.source, submission, now())
+    }
+
+    /// A note of a submission before.
+    pub fn note(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.note(key)
+    }
+
+    /// All notes whose key begins with `prefix`, in order.
+    pub fn notes(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.store.notes(prefix)
+    }
+
+    fn shared(&self) -> Subject {
+        Subject::Catalog(Partition::Shared, self.source.clone())
+    }
+
+    /// An item as it was last submitted.
+    pub fn item(&self, item: &ItemId) -> Result<Option<Item>, StoreError> {
+        let mut key = row_key::table_range(&self.shared(), Table::Items);
+        key.extend_from_slice(item.as_str().as_bytes());
+        key.push(0);
+        let row = self.store.row(&key)?;
+        Ok(row.and_then(|change| if let Change::Item(item) = change { Some(item) } else { None }))
+    }
+
+    /// All items as they were last submitted, by id.
+    pub fn items(&self) -> Result<Vec<Item>, StoreError> {
+        let rows = self.store.rows(&row_key::table_range(&self.shared(), Table::Items))?;
+        let item = |change| if let Change::Item(item) = change { Some(item) } else { None };
+        Ok(rows.into_iter().filter_map(item).collect())
+    }
+
+    /// All accounts as they were last submitted, by id.
+    pub fn accounts(&self) -> Result<HashMap<AccountId, Account>, StoreError> {
+        let rows = self.store.rows(&row_key::table_range(&self.shared(), Table::Accounts))?;
+        let account =
+            |change| if let Change::Account(of) = change { Some((of.account.clone(), of)) } else { None };
+        Ok(rows.into_iter().filter_map(account).collect())
+    }
+}
