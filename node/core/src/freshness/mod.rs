@@ -13,6 +13,8 @@ mod board;
 mod condemned;
 mod consulted;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use board::Board;
 pub use condemned::{Condemned, RowFacts};
