@@ -243,3 +243,6 @@ impl Catalog {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests;

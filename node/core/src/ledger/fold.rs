@@ -244,3 +244,6 @@ impl Ledger {
         self.reader.tables.store(Arc::new(LedgerTables { chains: chains.collect() }));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,8 @@
 
 use expect_test::{Expect, expect};
 
-use super::script::trace;
+use super::script::{Stream, trace};
+use crate::gate::GateMode;
 
 fn check(script: &str, expected: Expect) {
     expected.assert_eq(&trace(script));
@@ -388,4 +389,25 @@ fn snapshots_of_every_table_with_rows_heal_together() {
             15 @8 B@LAX+1           |                             | A=3 B@LAX=3 A~3
         "#]],
     );
+}
+
+#[test]
+fn without_a_gate_everything_applies_as_it_comes() {
+    let mut stream = Stream::new(GateMode::Off);
+    for line in [
+        "claim",
+        "1 A=5",
+        "2 A+1",
+        "2 A+1",
+        "4 A+1",
+        "claim",
+        "e1:3 A+1",
+        "7 begin:s",
+        "8 part:s B=2",
+        "9 end:s:bad",
+    ] {
+        stream.send(line);
+    }
+    let state = stream.chain.status().load();
+    assert_eq!((stream.chain.rows().to_string().as_str(), state.suspect), ("A=9 B=2", false));
 }
