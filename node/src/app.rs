@@ -8,8 +8,10 @@ use pannier_core::catalog::{Catalog, CatalogReader};
 use pannier_core::dictionary::Dictionary;
 use pannier_core::freshness::Board;
 use pannier_core::ledger::{Ledger, LedgerReader};
-use pannier_protocol::Incarnation;
+use pannier_core::lookup::{Caller, Lookup, LookupRefusal};
+use pannier_protocol::api::{LookupAnswer, LookupRequest};
 use pannier_protocol::subject::Subject;
+use pannier_protocol::{Incarnation, Timestamp};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -39,7 +41,6 @@ pub(crate) struct App {
 /// What lookups read.
 pub(crate) struct Tables {
     pub(crate) incarnation: Incarnation,
-    #[expect(dead_code, reason = "read by lookups once they are composed")]
     pub(crate) dictionary: Arc<Dictionary>,
     pub(crate) ledger: LedgerReader,
     pub(crate) catalog: CatalogReader,
@@ -78,5 +79,15 @@ impl Tables {
         let catalog = catalog.shared.iter().chain(catalog.families.iter().flatten());
         let all = stock.chain(catalog.map(|chain| &chain.status));
         all.filter(|status| status.load().suspect).map(|status| status.subject().clone()).collect()
+    }
+
+    pub(crate) fn answer(
+        &self,
+        request: &LookupRequest,
+        now: Timestamp,
+        caller: Caller,
+    ) -> Result<LookupAnswer, LookupRefusal> {
+        let Self { dictionary, ledger, catalog, .. } = self;
+        Lookup { ledger, catalog, dictionary }.answer(request, now, caller)
     }
 }

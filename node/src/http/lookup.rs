@@ -3,20 +3,22 @@
 //! future, and the lookup with it.
 
 use bytes::Bytes;
-
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Response};
 use http_body_util::Full;
 use hyper::body::Body;
+use pannier_core::lookup::Caller;
 use pannier_protocol::api::{LineStatus, LookupRequest, Priority, decode_lookup};
 use pannier_protocol::limits::LOOKUP_BYTES_MAX;
-use pannier_protocol::{AsOf, Encoding};
+use pannier_protocol::{AsOf, Encoding, codec};
 
 use super::refusal::Refusal;
 use super::{body, negotiate, query};
 use crate::app::{App, Tables};
 use crate::clock::Moment;
-use crate::identity::Identity;
+use crate::identity::{Identity, Scope};
+use crate::metrics::OfStatus;
 use crate::progress::{Positions, State};
 
 /// `POST /v1/price-availability`.
@@ -75,9 +77,19 @@ async fn answer(
         None => false,
     };
 
-    let detail = "this build has no lookups yet".to_owned();
-    let _ = (encoding, other_incarnation);
-    Err(Refusal::NotReady { detail })
+    let began = Moment::now();
+    let may_explain = caller.has(Scope::Explain);
+    let mut answer = tables.answer(request, app.clock.now(), Caller { may_explain })?;
+    answer.other_incarnation = other_incarnation;
+    let bytes = codec::encode(encoding, &answer).map_err(Refusal::Encode)?;
+    app.metrics.lookup_duration.observe(began.elapsed().as_secs_f64());
+    for line in &answer.lines {
+        app.metrics.lookup_lines.get_or_create(&OfStatus { status: label(line.status) }).inc();
+    }
+
+    let mut response = Response::new(Full::new(Bytes::from(bytes)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(encoding.content_type()));
+    Ok(response)
 }
 
 /// The tables, once they are complete and as long as they can be trusted.

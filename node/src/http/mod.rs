@@ -14,6 +14,8 @@ pub(crate) mod query;
 mod refusal;
 pub(crate) mod routes;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body_util::Full;
+use pannier_core::lookup::LookupRefusal;
 use pannier_protocol::api::{ErrorCode, Problem};
 use pannier_protocol::codec::EncodeError;
 use pannier_protocol::{AsOf, DecodeError};
@@ -49,10 +50,21 @@ pub(crate) enum Refusal {
     #[error("the account is not known, or the ship-to is not one of the account's")]
     UnknownAccount,
     #[error("the account is blocked by its source")]
-    #[expect(dead_code, reason = "answered by lookups once they are composed")]
     AccountBlocked,
     #[error("the answer could not be encoded: {0}")]
     Encode(EncodeError),
+}
+
+impl From<LookupRefusal> for Refusal {
+    fn from(refusal: LookupRefusal) -> Self {
+        match refusal {
+            LookupRefusal::UnknownAccount => Self::UnknownAccount,
+            LookupRefusal::AccountBlocked => Self::AccountBlocked,
+            LookupRefusal::InvalidRequest { field, reason } => {
+                Self::Parameter { name: field.to_string(), reason: reason.to_string() }
+            }
+        }
+    }
 }
 
 impl Refusal {

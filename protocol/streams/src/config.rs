@@ -96,10 +96,18 @@ pub async fn init(broker: &Broker, prefix: &Prefix, replicas: usize) -> Result<S
     let incarnation = incarnation.unwrap_or_else(|| draw_incarnation(broker));
     for config in configs(prefix, &incarnation, replicas) {
         let stream = config.name.clone();
-        if existing(broker, &stream).await?.is_none() {
-            let created = broker.context().create_stream(config).await;
-            created.map_err(|e| ConfigError::NotCreated { stream: stream.clone(), reason: e.to_string() })?;
-            tracing::info!(stream, %incarnation, "stream created");
+        let mut attempt = 1;
+        while existing(broker, &stream).await?.is_none() {
+            match broker.context().create_stream(config.clone()).await {
+                Ok(_) => tracing::info!(stream, %incarnation, "stream created"),
+                // A cluster that has just started places nothing yet; and a timeout may have created it.
+                Err(error) if attempt < CONFIG_ATTEMPTS_MAX && replicas > 1 => {
+                    tracing::warn!(%error, attempt, stream, "trying again");
+                    attempt += 1;
+                    tokio::time::sleep(RECONNECT_DELAY_MAX).await;
+                }
+                Err(error) => return Err(ConfigError::NotCreated { stream, reason: error.to_string() }),
+            }
         }
     }
     open(broker, prefix).await

@@ -6,12 +6,14 @@
 //! silently ignore stream options ([`ServerVersion::FLOOR`]).
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, context::ContextBuilder};
 use async_nats::{Client, ConnectOptions, Event};
 use tokio::sync::watch;
 use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::limits::{
     CONNECT_TIMEOUT, LAME_DUCK_SPREAD, PING_INTERVAL, RECONNECT_DELAY_MAX, RECONNECT_DELAY_MIN,
@@ -68,6 +70,8 @@ pub struct Broker {
     client: Client,
     context: jetstream::Context,
     link: watch::Receiver<Link>,
+    /// Ends the task that holds a client of its own, which would keep the connection for ever.
+    _alive: Arc<DropGuard>,
 }
 
 impl Broker {
@@ -93,10 +97,12 @@ impl Broker {
             .await
             .map_err(|source| ConnectError::Servers { servers: servers(), source: source.into() })?;
         let context = ContextBuilder::new().timeout(REQUEST_TIMEOUT).build(client.clone());
-        let mut broker = Self { client, context, link };
+        let alive = CancellationToken::new();
+        let leaving = leave_lame_ducks(client.clone(), lame_duck);
+        tokio::spawn(alive.clone().run_until_cancelled_owned(leaving));
+        let mut broker = Self { client, context, link, _alive: Arc::new(alive.drop_guard()) };
         broker.wait_connected(options).await?;
         broker.check_version(options)?;
-        tokio::spawn(leave_lame_ducks(broker.client.clone(), lame_duck));
         Ok(broker)
     }
 

@@ -233,9 +233,8 @@ impl Consumer {
                 self.last = Last::Delivered(last.clone());
                 self.events.send(Event::Batch(received.deliveries)).await.ok()?;
             }
-            if let Some(reason) = received.broken {
-                subscription.remove().await;
-                return Some(reason);
+            if received.broken.is_some() {
+                return received.broken;
             }
             // Only now, so that a slow receiver is felt by the broker.
             subscription.answer(received.flow_control).await;

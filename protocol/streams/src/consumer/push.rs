@@ -22,10 +22,9 @@ use super::{Delivery, Interruption, Options};
 /// The header of a heartbeat while the consumer waits for an answer to its flow control.
 const NATS_CONSUMER_STALLED: &str = "Nats-Consumer-Stalled";
 
+/// Dropped it takes the interest away, and the broker removes the consumer by itself.
 pub(super) struct Subscription {
     broker: Broker,
-    stream: String,
-    consumer: String,
     subscriber: Subscriber,
     link: watch::Receiver<Link>,
     connects: u64,
@@ -91,9 +90,8 @@ pub(super) async fn subscribe(
     if !as_wanted {
         return Err(format!("the server made another consumer than was asked for: {made:?}"));
     }
-    let (stream, consumer, pending) = (options.stream.clone(), info.name.clone(), info.num_pending);
-    let broker = broker.clone();
-    Ok(Subscription { broker, stream, consumer, subscriber, link, connects, consumer_sequence: 0, pending })
+    let (broker, pending) = (broker.clone(), info.num_pending);
+    Ok(Subscription { broker, subscriber, link, connects, consumer_sequence: 0, pending })
 }
 
 impl Subscription {
@@ -189,14 +187,6 @@ impl Subscription {
         // Where this fails the connection is gone, and the reconnect is noticed.
         if let Err(error) = self.broker.client().publish(subject, Bytes::new()).await {
             tracing::debug!(%error, "flow control was not answered");
-        }
-    }
-
-    /// Best effort: a consumer without interest ends by itself.
-    pub(super) async fn remove(self) {
-        let removal = self.broker.context().delete_consumer_from_stream(&self.consumer, &self.stream);
-        if let Err(error) = removal.await {
-            tracing::debug!(%error, consumer = self.consumer, "the broken consumer is left to end by itself");
         }
     }
 }

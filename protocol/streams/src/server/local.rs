@@ -1,6 +1,7 @@
 //! One nats-server as a child process: own store, loopback only, a free port unless one is given.
 
 use std::fmt;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -26,6 +27,18 @@ impl fmt::Display for SyncInterval {
     }
 }
 
+/// Membership of a cluster; all members are on this machine.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// Of this server, unique in the cluster.
+    pub server_name: String,
+    /// Where the other members reach this one.
+    pub port: u16,
+    /// `port` of every member. A member that starts must know how many there will be, so these cannot be
+    /// left for the servers to choose.
+    pub members: Vec<u16>,
+}
+
 /// How to start a server.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -36,13 +49,14 @@ pub struct Options {
     /// `None`: a free one.
     pub port: Option<u16>,
     pub sync_interval: SyncInterval,
+    pub cluster: Option<Cluster>,
 }
 
 impl Options {
     /// A free port, and every acknowledged message on disk.
     pub fn new(binary: impl Into<PathBuf>, folder: impl Into<PathBuf>) -> Self {
         let (binary, folder) = (binary.into(), folder.into());
-        Self { binary, folder, port: None, sync_interval: SyncInterval::Always }
+        Self { binary, folder, port: None, sync_interval: SyncInterval::Always, cluster: None }
     }
 }
 
@@ -51,6 +65,12 @@ impl Options {
 pub enum StartError {
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
+    /// Two servers on one store destroy it.
+    #[error(
+        "a nats-server started earlier (pid {pid}) still runs on {}; end it with `kill {pid}`, or use \
+         another folder", folder.display()
+    )]
+    InUse { folder: PathBuf, pid: String },
     #[error("{} does not run: {source}", binary.display())]
     Spawn { binary: PathBuf, source: std::io::Error },
     #[error("nats-server ended while starting ({status}); the end of {}:\n{log}", log_file.display())]
@@ -60,7 +80,7 @@ pub enum StartError {
 }
 
 /// A running server. It is killed when this is dropped; [`LocalServer::stop`] lets it finish.
-/// A parent that is itself killed with SIGKILL leaves it running.
+/// A parent that is itself killed with SIGKILL leaves it running; the next start on that folder says so.
 #[derive(Debug)]
 pub struct LocalServer {
     options: Options,
@@ -148,32 +168,72 @@ fn quoted(path: &Path) -> String {
     format!("{:?}", path.display().to_string())
 }
 
-async fn spawn(options: &Options) -> Result<Child, StartError> {
-    let folder = tokio::fs::canonicalize(&options.folder)
-        .await
-        .map_err(|source| StartError::File { path: options.folder.clone(), source })?;
-    let port = options.port.map_or("-1".to_owned(), |port| port.to_string());
-    let configuration = format!(
-        "host: 127.0.0.1\nport: {port}\nports_file_dir: {}\nlog_file: {}\nmax_payload: 1MB\n\
+/// As the server reads it.
+fn configuration(options: &Options, folder: &Path) -> String {
+    let mut text = format!(
+        "host: 127.0.0.1\nport: {}\nports_file_dir: {}\nlog_file: {}\nmax_payload: 1MB\n\
          jetstream {{\n  store_dir: {}\n  sync_interval: {}\n}}\n",
-        quoted(&folder),
+        options.port.map_or("-1".to_owned(), |port| port.to_string()),
+        quoted(folder),
         quoted(&folder.join("nats-server.log")),
         quoted(&folder.join("store")),
         options.sync_interval,
     );
+    if let Some(Cluster { server_name, port, members }) = &options.cluster {
+        let routes: Vec<String> = members.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
+        text += &format!(
+            "server_name: {server_name:?}\ncluster {{\n  name: pannier\n  host: 127.0.0.1\n  port: {port}\n  \
+             routes: [{}]\n}}\n",
+            routes.join(", ")
+        );
+    }
+    text
+}
+
+async fn spawn(options: &Options) -> Result<Child, StartError> {
+    let folder = tokio::fs::canonicalize(&options.folder)
+        .await
+        .map_err(|source| StartError::File { path: options.folder.clone(), source })?;
+    let configuration = configuration(options, &folder);
     let file = folder.join("nats-server.conf");
     tokio::fs::write(&file, configuration)
         .await
         .map_err(|source| StartError::File { path: file.clone(), source })?;
-    Command::new(&options.binary)
+    let lock = lock(&folder)?;
+    let child = Command::new(&options.binary)
         .arg("--config")
         .arg(&file)
-        .stdin(Stdio::null())
+        .stdin(lock)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|source| StartError::Spawn { binary: options.binary.clone(), source })
+        .map_err(|source| StartError::Spawn { binary: options.binary.clone(), source })?;
+    let pid_file = pid_file(&folder);
+    tokio::fs::write(&pid_file, child.id().unwrap_or_default().to_string())
+        .await
+        .map_err(|source| StartError::File { path: pid_file, source })?;
+    Ok(child)
+}
+
+/// The folder's lock. The child gets it as its standard input, so it is held exactly as long as the child
+/// lives, whatever becomes of this process.
+fn lock(folder: &Path) -> Result<File, StartError> {
+    let path = folder.join("nats-server.lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|source| StartError::File { path: path.clone(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let pid = std::fs::read_to_string(pid_file(folder)).unwrap_or_else(|_| "unknown".to_owned());
+            Err(StartError::InUse { folder: folder.to_owned(), pid })
+        }
+        Err(TryLockError::Error(source)) => Err(StartError::File { path, source }),
+    }
+}
+
+fn pid_file(folder: &Path) -> PathBuf {
+    folder.join("nats-server.pid")
 }
 
 /// The pid and the port, from the file that the server writes once it accepts clients.

@@ -11,4 +11,4 @@ mod find;
 mod local;
 
 pub use find::{FindError, Finder, ServerVersion};
-pub use local::{LocalServer, Options, StartError, SyncInterval};
+pub use local::{Cluster, LocalServer, Options, StartError, SyncInterval};

@@ -1,5 +1,6 @@
 //! The traps of JetStream and its client, each against a real nats-server.
 
+mod cluster;
 mod config;
 mod consumer;
 mod server;
