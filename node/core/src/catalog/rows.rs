@@ -77,11 +77,11 @@ impl CatalogRows {
     /// Whether policies are all that this chain ever carried: no lookup depends on its being fresh, for the
     /// chains that hold items, accounts and prices are others.
     pub fn holds_policies_only(&self) -> bool {
-        self.policies.count() > 0
+        self.prices.is_untouched()
             && self.items.is_untouched()
             && self.references.is_untouched()
             && self.accounts.is_untouched()
-            && self.prices.is_untouched()
+            && self.policies.count() > 0
     }
 
     fn add_to_digest(&self, change: u128) {

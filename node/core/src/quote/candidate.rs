@@ -172,10 +172,6 @@ impl<'a> Candidate<'a> {
     /// The total order of semantics 1.4: the lesser wins. Never insertion order; where even the source
     /// sequence is the same (one message with two contracts), the names decide.
     pub(super) fn order(&self, other: &Self) -> Ordering {
-        if self.scope.rank == other.scope.rank && self.scope.depth != other.scope.depth {
-            // What a list prices itself does not come from the list above it.
-            return self.scope.depth.cmp(&other.scope.depth);
-        }
         let key = |of: &Self| {
             let unspecific =
                 (of.row.place.target.is_class(), of.scope.rank, of.row.place.warehouse().is_none());

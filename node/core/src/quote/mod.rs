@@ -20,7 +20,7 @@ mod walk;
 mod tests;
 
 use pannier_protocol::api::{Explain, Price};
-use pannier_protocol::change::{InvalidateMode, LevelPolicy};
+use pannier_protocol::change::InvalidateMode;
 use pannier_protocol::{Currency, Decimal, Timestamp};
 
 pub use caps::CapUse;
@@ -168,20 +168,17 @@ fn portion<'a>(line: &Line<'a>, caps: &mut CapUse) -> Option<Portioned<'a>> {
 fn settle<'a>(line: &Line<'a>, excluded: &[ScopeNo]) -> Option<(Outcome<'a>, Timestamp)> {
     let walked = Walk::new(line, line.question.pricing_date, excluded).run();
     let outcome = walked.outcome?;
-    let mut until = walked.until;
-    if line.levels().all(|(_, rule)| rule.policy != LevelPolicy::Lowest) {
-        return Some((outcome, until));
-    }
-    // Rows that lost may have ended or begun without changing anything: look again, a bounded number of times.
+    let (mut until, mut is_final) = (walked.until, walked.is_final);
+    // Rows that lost may end or begin without changing anything: look again, a bounded number of times.
     for _ in 0..VALIDITY_STEPS_MAX {
-        if until == Timestamp::MAX {
+        if is_final || until == Timestamp::MAX {
             break;
         }
         let then = Walk::new(line, until, excluded).run();
         if then.outcome.is_none_or(|then| !outcome.has_rows_of(&then)) {
             break;
         }
-        until = then.until;
+        (until, is_final) = (then.until, then.is_final);
     }
     Some((outcome, until))
 }

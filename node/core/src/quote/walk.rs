@@ -1,10 +1,10 @@
 //! One walk down the levels at one instant.
 //!
 //! The walk also says until when it holds: the first instant at which a row that it used ends, or at which one
-//! begins that would beat it. Under a `lowest` level rows that lost matter as well (one that ends a walk
-//! hides what is below it), so there the instant is only one at which to look again.
+//! begins that would beat it. Where that depends on prices (a `lowest` level, whose losers matter too, or a
+//! derived row to come, which may have no list price) the instant is only one at which to look again.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use pannier_protocol::Timestamp;
 use pannier_protocol::change::{CustomerKey, ItemKeyKind, LevelPolicy, LevelRule, Method, WarehouseKey};
@@ -46,13 +46,16 @@ pub(super) struct Walk<'l, 'a> {
     /// Scopes whose cap the line does not fit into.
     excluded: &'l [ScopeNo],
     list: OnceCell<Option<Priced<'a>>>,
-    until: std::cell::Cell<Timestamp>,
+    until: Cell<Timestamp>,
+    is_final: Cell<bool>,
 }
 
-/// What a walk found, and until when it is worth.
+/// What a walk found, and until when it holds.
 pub(super) struct Walked<'a> {
     pub outcome: Option<Outcome<'a>>,
     pub until: Timestamp,
+    /// Otherwise `until` is when to look again.
+    pub is_final: bool,
 }
 
 /// The five levels that a contract-only account walks.
@@ -69,8 +72,8 @@ pub(super) fn is_contract_level(key: CustomerKey) -> bool {
 
 impl<'l, 'a> Walk<'l, 'a> {
     pub(super) fn new(line: &'l Line<'a>, at: Timestamp, excluded: &'l [ScopeNo]) -> Self {
-        let until = std::cell::Cell::new(Timestamp::MAX);
-        Self { line, at, excluded, list: OnceCell::new(), until }
+        let (until, is_final) = (Cell::new(Timestamp::MAX), Cell::new(true));
+        Self { line, at, excluded, list: OnceCell::new(), until, is_final }
     }
 
     pub(super) fn run(self) -> Walked<'a> {
@@ -101,7 +104,7 @@ impl<'l, 'a> Walk<'l, 'a> {
             let level = additive.first().map_or(0, |(level, _)| *level);
             consider(&mut best, self.outcome(level, list, &additive, percents));
         }
-        Walked { outcome: best, until: self.until.get() }
+        Walked { outcome: best, until: self.until.get(), is_final: self.is_final.get() }
     }
 
     /// The list price of one base unit: what derived rows start from.
@@ -132,28 +135,52 @@ impl<'l, 'a> Walk<'l, 'a> {
     }
 
     /// The first in the total order that has a price; at a `lowest` level the cheapest.
-    fn pick(&self, mut found: Vec<Candidate<'a>>, policy: LevelPolicy) -> Option<Priced<'a>> {
+    fn pick(&self, found: Vec<Candidate<'a>>, policy: LevelPolicy) -> Option<Priced<'a>> {
         let is_lowest = policy == LevelPolicy::Lowest;
-        found.sort_by(Candidate::order);
-        let (now, later): (Vec<_>, Vec<_>) =
+        let has_parents = found.iter().any(|candidate| candidate.scope.depth > 0);
+        // Whether rows that lose can hide others.
+        let hides = is_lowest || has_parents;
+        if hides {
+            self.is_final.set(false);
+        }
+        let (mut now, later): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|candidate| candidate.is_in_force(self.at));
+        if hides {
+            now.iter().for_each(|candidate| self.holds_until(candidate.end));
+        }
+        if has_parents {
+            now = self.own_before_parents(now);
+        }
+        now.sort_by(Candidate::order);
         let mut winner: Option<Priced<'a>> = None;
         for candidate in now {
             let Some(priced) = self.priced(candidate, policy) else { continue };
-            self.holds_until(candidate.end);
             if winner.is_none_or(|best| priced.price < best.price) {
                 winner = Some(priced);
             }
             if !is_lowest {
+                self.holds_until(candidate.end);
                 break;
             }
         }
         for candidate in later {
-            if is_lowest || winner.is_none_or(|best| candidate.order(&best.candidate).is_lt()) {
+            if hides || winner.is_none_or(|best| candidate.order(&best.candidate).is_lt()) {
                 self.holds_until(candidate.start);
+                if is_derived(candidate.row.pricing().method) {
+                    self.is_final.set(false);
+                }
             }
         }
         winner
+    }
+
+    /// What a list prices itself does not come from the lists above it.
+    fn own_before_parents(&self, now: Vec<Candidate<'a>>) -> Vec<Candidate<'a>> {
+        let hidden = |of: &Candidate<'a>| {
+            let mut own = now.iter().filter(|it| it.scope.rank == of.scope.rank);
+            own.any(|it| it.scope.depth < of.scope.depth && self.priced(*it, LevelPolicy::First).is_some())
+        };
+        now.iter().filter(|candidate| !hidden(candidate)).copied().collect()
     }
 
     /// `None`: a derived row without a list price, which is no hit.

@@ -1,7 +1,12 @@
 //! Semantics 1 and 5 "Price" in worked cases.
 
 mod arithmetic;
+mod caps;
+mod dates;
+mod naive;
 mod precedence;
+mod resolution;
+mod trust;
 mod world;
 
 use world::{Ask, World, show};

@@ -207,12 +207,12 @@ pub(super) fn show(quote: &Quote) -> String {
 /// JSON of one line of shorthand:
 ///
 /// ```text
-/// prices <kind> <id> <currency> [from..to] <row> ...   a row: item|class|uom|warehouse|per|method|break uom|bound=value,...
-/// header <kind> <id> [from..to] <member> ...           a member: account:C or group:G
+/// prices <kind> <id> <currency> [dates] <row> ...   a row: item|class|uom|warehouse|per|method|break uom|bound=value,...
+/// header <kind> <id> [dates] <member> ...           a member: account:C or group:G
 /// levels <name>:<policy> ...                           the levels of the default, by these policies
 /// ```
 ///
-/// Dates are local in UTC, the end exclusive; anything else is JSON already.
+/// Dates are local in UTC (or `@zone`), the end exclusive (inclusive after `..=`); anything else is JSON already.
 pub(super) fn expand(line: &str) -> String {
     let mut words = line.split_whitespace();
     match words.next() {
@@ -248,12 +248,14 @@ fn scope<'a>(words: &mut impl Iterator<Item = &'a str>) -> String {
 }
 
 fn span(text: &str) -> String {
+    let (text, zone) = text.split_once('@').unwrap_or((text, "UTC"));
     let (from, to) = text.split_once("..").unwrap();
+    let (to, inclusive) = to.strip_prefix('=').map_or((to, false), |to| (to, true));
     let edge = |name: &str, date: &str, inclusive: bool| match date {
         "" => String::new(),
-        _ => format!(r#","{name}":{{"date":"{date}","inclusive":{inclusive},"zone":"UTC"}}"#),
+        _ => format!(r#","{name}":{{"date":"{date}","inclusive":{inclusive},"zone":"{zone}"}}"#),
     };
-    edge("from", from, true) + &edge("to", to, false)
+    edge("from", from, true) + &edge("to", to, inclusive)
 }
 
 fn row(text: &str) -> String {
