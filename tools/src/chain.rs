@@ -136,11 +136,11 @@ async fn claimant(broker: &Broker, stream: &str, epoch: &Epoch) -> anyhow::Resul
     let Some(claim) = message_at(broker, stream, epoch.claim).await? else { return Ok(None) };
     let envelope =
         decode(&claim).with_context(|| format!("read the claim at {} of {stream}", epoch.claim))?;
-    let claims = envelope
+    let mut claims = envelope
         .changes
         .into_iter()
         .filter_map(|change| if let Change::Claim(claim) = change { Some(claim.instance) } else { None });
-    Ok(claims.last())
+    Ok(claims.next())
 }
 
 pub(crate) fn decode(message: &Stored) -> anyhow::Result<Envelope> {

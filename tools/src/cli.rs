@@ -7,15 +7,16 @@ use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::{init, policy, publish, review, sample, snapshot};
+use crate::{adapter, init, node, policy, publish, review, sample, snapshot, up};
 
 /// Price and availability for a distributor's checkout, from change streams, with proof of freshness.
 #[derive(Debug, Parser)]
 #[command(name = "pannier", version, propagate_version = true)]
 pub struct Cli {
-    /// What is logged to stderr: a level, or a filter as in `pannier_node=debug,info`.
-    #[arg(long, env = "PANNIER_LOG", default_value = "info,async_nats=warn", global = true)]
-    log: String,
+    /// What is logged to stderr: a level, or a filter as in `pannier_node=debug,info`. Without: `info`, and
+    /// `warn` for `up`, which tells by itself what it does.
+    #[arg(long, env = "PANNIER_LOG", global = true)]
+    log: Option<String>,
     #[arg(long, env = "PANNIER_LOG_FORMAT", default_value = "text", global = true)]
     log_format: LogFormat,
     #[command(subcommand)]
@@ -30,8 +31,15 @@ enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Runs one node until Ctrl-C or SIGTERM.
+    Node(node::Args),
     /// Creates the streams of a deployment, once, and checks them.
     Init(init::Args),
+    /// Everything on this machine with sample data: broker, streams, adapters, node.
+    Up(up::Args),
+    /// Runs an adapter from a source system to the change streams.
+    #[command(subcommand)]
+    Adapter(adapter::Command),
     /// Publishes changes from stdin, a JSON change a line; prints a token to use as `at_least`.
     Publish(publish::Args),
     /// What the tenant decides by data.
@@ -49,7 +57,9 @@ enum Command {
 
 impl Cli {
     fn start_logging(&self) -> anyhow::Result<()> {
-        let filter = EnvFilter::try_new(&self.log).with_context(|| format!("--log {:?}", self.log))?;
+        let default = if matches!(self.command, Command::Up(_)) { "warn" } else { "info,async_nats=warn" };
+        let log = self.log.as_deref().unwrap_or(default);
+        let filter = EnvFilter::try_new(log).with_context(|| format!("--log {log:?}"))?;
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         let log = log.with_ansi(std::io::stderr().is_terminal());
         match self.log_format {
@@ -62,7 +72,10 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<()> {
         self.start_logging()?;
         match self.command {
+            Command::Node(args) => node::run(args).await,
             Command::Init(args) => init::run(args).await,
+            Command::Up(args) => Box::pin(up::run(args)).await,
+            Command::Adapter(command) => adapter::run(command).await,
             Command::Publish(args) => publish::run(args).await,
             Command::Policy(command) => policy::run(command).await,
             Command::Snapshot(command) => snapshot::run(command).await,

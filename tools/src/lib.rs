@@ -1,14 +1,17 @@
 //! What the one binary `pannier` is made of, a module a command, for it and for the tests.
 
+pub mod adapter;
 mod broker;
 mod chain;
 pub mod cli;
 pub mod init;
+pub mod node;
 pub mod policy;
 pub mod publish;
 pub mod review;
 pub mod sample;
 pub mod snapshot;
+pub mod up;
 mod walk;
 
 pub use broker::BrokerArgs;

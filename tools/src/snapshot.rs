@@ -1,5 +1,13 @@
 //! `pannier snapshot`: an operator's word on a snapshot that would remove much.
+//!
+//! It can wait in two places: in front of the gate of every node, when a chain's snapshot was published and
+//! would remove more than a tenth of its scope, and in the folder of a file adapter, when already the file
+//! looked wrong and was not published. Both are let through here.
 
+use std::path::PathBuf;
+
+use anyhow::Context;
+use pannier_adapters::files::{self, FilesConfig};
 use pannier_protocol::change::SnapshotApproved;
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{Change, Epoch, MarkId, Partition, SourceId, StreamSequence};
@@ -10,8 +18,12 @@ use crate::cli::data;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Lets a parked snapshot through; prints a token to use as `at_least`.
+    /// Lets a chain's parked snapshot through; prints a token to use as `at_least`.
     Approve(ApproveArgs),
+    /// Lets a file adapter take a parked file as it is.
+    ApproveFile(ApproveFileArgs),
+    /// Prints the files that a file adapter parked, with the reasons.
+    Files(FilesArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -29,8 +41,52 @@ pub struct ApproveArgs {
     id: MarkId,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct ApproveFileArgs {
+    /// The adapter's configuration.
+    #[arg(long, env = "PANNIER_FILES_CONFIG")]
+    config: PathBuf,
+    /// The file's name, as `pannier snapshot files` prints it.
+    #[arg(env = "PANNIER_FILE")]
+    name: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct FilesArgs {
+    /// The adapter's configuration.
+    #[arg(long, env = "PANNIER_FILES_CONFIG")]
+    config: PathBuf,
+    /// Print JSON, a file a line.
+    #[arg(long, env = "PANNIER_JSON")]
+    json: bool,
+}
+
 pub async fn run(command: Command) -> anyhow::Result<()> {
-    let Command::Approve(args) = command;
+    match command {
+        Command::Approve(args) => approve(args).await,
+        Command::ApproveFile(args) => {
+            files::approve(&load(&args.config)?, &args.name)?;
+            tracing::info!(file = args.name, "approved; the adapter takes it when it looks again");
+            Ok(())
+        }
+        Command::Files(args) => {
+            for file in files::parked(&load(&args.config)?)? {
+                if args.json {
+                    data(serde_json::json!({ "file": file.name, "reason": file.reason }))?;
+                } else {
+                    data(format_args!("{}: {}", file.name, file.reason))?;
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+fn load(config: &std::path::Path) -> anyhow::Result<FilesConfig> {
+    FilesConfig::load(config).with_context(|| config.display().to_string())
+}
+
+async fn approve(args: ApproveArgs) -> anyhow::Result<()> {
     let (broker, streams) = args.broker.open("pannier snapshot").await?;
     let on = if args.subject.in_ledger() {
         Subject::Control

@@ -41,8 +41,9 @@ impl ContentArgs {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let day = args.content.day()?;
     let distributor = distributor(args.content.items, args.content.seed)?;
-    let mappings = files::write(&distributor, day, &args.out, "nats://127.0.0.1:4222")
-        .with_context(|| format!("write the sample to {}", args.out.display()))?;
+    let out = &args.out;
+    files::write(&distributor, day, out).with_context(|| format!("write the sample to {}", out.display()))?;
+    let mappings = files::write_mappings(out, files::NATS)?;
     tracing::info!(items = distributor.items.len(), accounts = distributor.accounts.len(), %day, "written");
     data(mappings.erp.display())?;
     data(mappings.wms.display())

@@ -6,6 +6,7 @@ pub mod distributor;
 
 pub mod files;
 mod generate;
+pub mod requests;
 mod tpcds;
 
 use anyhow::Context;

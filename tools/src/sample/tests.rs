@@ -7,7 +7,7 @@ fn the_same_arguments_give_the_same_files() {
     let as_of = LocalDate::parse("2026-11-23").unwrap();
     let written = |seed| {
         let folder = tempfile::tempdir().unwrap();
-        files::write(&distributor(60, seed).unwrap(), as_of, folder.path(), "nats://127.0.0.1:4222").unwrap();
+        files::write(&distributor(60, seed).unwrap(), as_of, folder.path()).unwrap();
         ["erp/ITEMMAST.TXT", "erp/SPECIALS.CSV", "wms/STOCK_DAL.DAT"]
             .map(|name| std::fs::read(folder.path().join(name)).unwrap())
     };

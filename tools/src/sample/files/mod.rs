@@ -37,6 +37,9 @@ fn blank(text: &Option<String>) -> &str {
     text.as_deref().unwrap_or_default()
 }
 
+/// Where the mappings as they are in the repository say that the broker is.
+pub const NATS: &str = "nats://127.0.0.1:4222";
+
 /// Where the mappings of a written sample are; each names its folder of files beside it.
 #[derive(Debug, Clone)]
 pub struct Mappings {
@@ -44,30 +47,21 @@ pub struct Mappings {
     pub wms: PathBuf,
 }
 
-impl Mappings {
-    /// Of a sample in `folder`.
-    pub fn in_folder(folder: &Path) -> Self {
-        Self { erp: folder.join("erp.toml"), wms: folder.join("wms.toml") }
-    }
-}
-
-/// Writes `erp/`, `wms/` and their mappings into `folder`. The adapter connects to `nats`.
-pub fn write(
-    distributor: &Distributor,
-    as_of: LocalDate,
-    folder: &Path,
-    nats: &str,
-) -> anyhow::Result<Mappings> {
+/// Writes `erp/` and `wms/` into `folder`.
+pub fn write(distributor: &Distributor, as_of: LocalDate, folder: &Path) -> anyhow::Result<()> {
     let calendar = Calendar { as_of };
     erp::write(&mut Output::new(folder.join("erp"))?, distributor, calendar)
         .context("write the ERP's files")?;
-    wms::write(&mut Output::new(folder.join("wms"))?, distributor, calendar)
-        .context("write the WMS's files")?;
-    let mappings = Mappings::in_folder(folder);
+    wms::write(&mut Output::new(folder.join("wms"))?, distributor, calendar).context("write the WMS's files")
+}
+
+/// Writes the mappings of both beside them; the adapters connect to `nats`.
+pub fn write_mappings(folder: &Path, nats: &str) -> anyhow::Result<Mappings> {
+    let mappings = Mappings { erp: folder.join("erp.toml"), wms: folder.join("wms.toml") };
     for (path, text) in
         [(&mappings.erp, include_str!("../erp.toml")), (&mappings.wms, include_str!("../wms.toml"))]
     {
-        let text = text.replace("nats://127.0.0.1:4222", nats);
+        let text = text.replace(NATS, nats);
         std::fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
     }
     Ok(mappings)

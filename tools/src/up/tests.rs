@@ -1,0 +1,73 @@
+//! The whole of `pannier up` against a real nats-server.
+
+use std::path::Path;
+
+use clap::Parser;
+use pannier_client::{HttpClient, Options};
+
+use super::*;
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    args: Args,
+}
+
+fn args(folder: &Path, more: &[&str]) -> Args {
+    let folder = folder.to_str().unwrap();
+    let always = ["up", "--http", "127.0.0.1:0", "--items", "0", "--dir", folder];
+    Line::parse_from(always.iter().chain(more)).args
+}
+
+async fn up(folder: &Path, more: &[&str]) -> (Home, Running) {
+    let args = args(folder, more);
+    let mut home = Home::open(args.dir.as_deref(), "x", args.fresh).unwrap();
+    // Beside the build, so that a server is fetched once and not once a test.
+    home.cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/nats-server");
+    let running = start(&home, &args).await.unwrap();
+    (home, running)
+}
+
+fn client(running: &Running) -> HttpClient {
+    HttpClient::new(&format!("http://{}", running.node.http_addr()), Options::default()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_documented_request_has_its_documented_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_home, running) = up(folder.path(), &[]).await;
+    let client = client(&running);
+    let requests = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sample/requests");
+    let mut wrong = Vec::new();
+    for documented in Documented::read_all(&requests).unwrap() {
+        let difference = match check::ask(&client, &documented).await {
+            Ok(answer) => crate::sample::requests::difference(&documented.answer, &answer)
+                .map(|difference| format!("{difference}\n    {answer}")),
+            Err(error) => Some(format!("{error:#}")),
+        };
+        wrong.extend(difference.map(|difference| format!("{}: {difference}", documented.name)));
+    }
+    running.stop().await.unwrap();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_run_goes_on_with_the_first_ones_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let (home, running) = up(folder.path(), &[]).await;
+    assert!(running.banner.contains("loaded through the file adapter"), "{}", running.banner);
+    assert_eq!(running.banner.lines().count(), 10);
+    running.stop().await.unwrap();
+    drop(home);
+    let (home, running) = up(folder.path(), &[]).await;
+    assert!(running.banner.contains("since an earlier run"), "{}", running.banner);
+    let documented = Documented::first().unwrap();
+    let answer = check::ask(&client(&running), &documented).await.unwrap();
+    assert_eq!(crate::sample::requests::difference(&documented.answer, &answer), None);
+    running.stop().await.unwrap();
+    drop(home);
+    let home = Home::open(Some(folder.path()), "x", false).unwrap();
+    let other = args(folder.path(), &["--seed", "2"]);
+    let error = start(&home, &other).await.err().unwrap();
+    assert!(format!("{error:#}").contains("start over with --fresh"), "{error:#}");
+}
