@@ -132,11 +132,9 @@ impl Catalog {
             }
             Err(ReadError::Garbage { reason }) => return out.poison(entry, reason),
         };
-        let Some((is_new, outcome)) = self.apply_to_chain(entry, partition, source, message, out) else {
-            return;
-        };
+        let Some(outcome) = self.apply_to_chain(entry, partition, source, message, out) else { return };
         let approvals = outcome.approvals.clone();
-        let mut publish = is_new | self.conclude(entry, outcome, out);
+        let mut publish = self.conclude(entry, outcome, out);
         for approved in &approvals {
             publish |= self.approve(entry, approved, out);
         }
@@ -145,7 +143,7 @@ impl Catalog {
         }
     }
 
-    /// Whether the chain is a new one, and what came of the message; `None` when it found no chain.
+    /// What came of the message; `None` when it found no chain.
     fn apply_to_chain(
         &mut self,
         entry: &Entry<'_>,
@@ -153,9 +151,9 @@ impl Catalog {
         source: &SourceId,
         message: Message,
         out: &mut Outcome,
-    ) -> Option<(bool, Outcome)> {
+    ) -> Option<Outcome> {
         match self.chains.entry(partition).or_default().entry(source.clone()) {
-            Slot::Occupied(slot) => Some((false, slot.into_mut().apply(entry, message))),
+            Slot::Occupied(slot) => Some(slot.into_mut().apply(entry, message)),
             Slot::Vacant(slot) => {
                 let chain = slot.insert(Chain::new(
                     CatalogRows::new(Arc::clone(&self.dictionary)),
@@ -164,7 +162,7 @@ impl Catalog {
                     self.reader.incarnation.clone(),
                     self.mode,
                 ));
-                Some((true, chain.apply(entry, message)))
+                Some(chain.apply(entry, message))
             }
         }
     }
@@ -172,7 +170,7 @@ impl Catalog {
     /// Passes on what a chain did. Whether a new table set is due.
     fn conclude(&mut self, entry: &Entry<'_>, outcome: Outcome, out: &mut Outcome) -> bool {
         out.effects.extend(outcome.effects);
-        let mut publish = outcome.swapped;
+        let mut publish = outcome.opened || outcome.swapped;
         for policy in outcome.policies {
             match self.put_policy(policy) {
                 Ok(changed) => publish |= changed,
@@ -224,7 +222,8 @@ impl Catalog {
     fn publish(&self) {
         let published = |partition: Partition| {
             let chains = self.chains.get(&partition).into_iter().flatten();
-            let chains = chains.map(|(source, chain)| CatalogChain {
+            let carrying = chains.filter(|(_, chain)| chain.carries_rows());
+            let chains = carrying.map(|(source, chain)| CatalogChain {
                 source: source.clone(),
                 partition,
                 status: Arc::clone(chain.status()),

@@ -138,13 +138,13 @@ fn the_worst_chain_and_the_greatest_age_count() {
     check_standing(
         None,
         expect![[r#"
-        none           Fresh Some(0)
-        fresh          Fresh Some(10)
-        fresh+old      Fresh Some(600)
-        old+silent     Fresh None
-        suspect+old    Suspect Some(600)
-        fresh+unloaded Fresh None not loaded
-    "#]],
+            none           Fresh Some(0)
+            fresh          Fresh Some(10)
+            fresh+old      Fresh Some(600)
+            old+silent     Stale None
+            suspect+old    Suspect Some(600)
+            fresh+unloaded Stale None not loaded
+        "#]],
     );
 }
 

@@ -37,6 +37,8 @@ pub struct Chain<R> {
     pub(super) position: u64,
     /// The source's position of the last row stated live, by table.
     stated_at: Vec<(Table, u64)>,
+    /// Whether it has stated, or begun to state, anything that lookups read.
+    pub(super) carries_rows: bool,
     /// Some: the chain is suspect.
     pub(super) doubt: Option<Doubt>,
     pub(super) unit: Option<OpenUnit>,
@@ -85,6 +87,7 @@ impl<R: Rows> Chain<R> {
             gate: SequenceGate::default(),
             position: 0,
             stated_at: scope::tables(status.subject()).iter().chain(&[Table::All]).map(|t| (*t, 0)).collect(),
+            carries_rows: false,
             doubt: None,
             unit: None,
             snapshot: None,
@@ -104,6 +107,12 @@ impl<R: Rows> Chain<R> {
     /// Replaced together with the rows.
     pub fn status(&self) -> &Arc<ChainStatus> {
         &self.status
+    }
+
+    /// Whether lookups have anything to consult in it: false for a chain of claims, ticks and policies alone,
+    /// whose silence says nothing about any row.
+    pub fn carries_rows(&self) -> bool {
+        self.carries_rows
     }
 
     /// XXH3-128 of the subject, the chain's place, whether it is suspect, and the digest of its rows.
@@ -289,6 +298,7 @@ impl<R: Rows> Chain<R> {
                 continue;
             }
             self.note_stated(row.change);
+            out.opened |= row.change.table() != Some(Table::Policies) && !self.carries_rows;
             if is_relative(row.change) && !self.is_sound(row.change) {
                 out.dropped(&self.subject, DropReason::RelativeWhileSuspect);
             } else {
@@ -298,6 +308,7 @@ impl<R: Rows> Chain<R> {
                 out.policies.push(policy.clone());
             }
         }
+        self.carries_rows |= out.opened;
         self.keep_for_snapshots(entry, rows, out);
         out.rejected(entry, self.rows.apply(&batch));
     }

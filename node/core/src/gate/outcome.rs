@@ -12,6 +12,8 @@ pub struct Outcome {
     pub effects: Vec<Effect>,
     /// The chain's rows are another table now: a new table set is due.
     pub swapped: bool,
+    /// The chain carries rows from here on: a new table set is due.
+    pub opened: bool,
     /// Policies that took effect.
     pub policies: Vec<Policy>,
     /// Operators' decisions that stood in the message.

@@ -114,6 +114,8 @@ impl<R: Rows> Chain<R> {
             return self.refuse_snapshot(entry, begin.id, reason, out);
         }
         self.refused = None;
+        out.opened = begin.scope.table != Table::Policies && !self.carries_rows;
+        self.carries_rows |= out.opened;
         self.snapshot = Some(OpenSnapshot::new(begin, version, at, &*self.rows));
     }
 

@@ -178,13 +178,11 @@ impl Ledger {
     }
 
     fn apply_stock(&mut self, entry: &Entry<'_>, source: &SourceId, message: Message, out: &mut Outcome) {
-        let mut is_new = false;
         let chain = match self.stock.entry(source.clone()) {
             Slot::Occupied(slot) => slot.into_mut(),
             Slot::Vacant(slot) => {
                 let opened = gate::open(entry, &message, &self.board, out);
                 let Some(status) = opened else { return };
-                is_new = true;
                 slot.insert(Chain::new(
                     StockRows::new(Arc::clone(&self.dictionary)),
                     status,
@@ -195,7 +193,7 @@ impl Ledger {
             }
         };
         let outcome = chain.apply(entry, message);
-        let publish = is_new || outcome.swapped;
+        let publish = outcome.opened || outcome.swapped;
         out.effects.extend(outcome.effects);
         if publish {
             self.publish();
@@ -236,7 +234,8 @@ impl Ledger {
 
     /// One store: a lookup sees the old chains or the new ones.
     fn publish(&self) {
-        let chains = self.stock.iter().map(|(source, chain)| StockChain {
+        let carrying = self.stock.iter().filter(|(_, chain)| chain.carries_rows());
+        let chains = carrying.map(|(source, chain)| StockChain {
             source: source.clone(),
             status: Arc::clone(chain.status()),
             rows: Arc::clone(chain.rows()),

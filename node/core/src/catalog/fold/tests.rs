@@ -87,6 +87,7 @@ fn the_highest_version_of_a_policy_is_in_force_whoever_sent_it() {
     assert_eq!(stream.rounding(), Rounding::Up);
     assert_eq!(stream.send(erp, first, 4, &rounding(3, "down")), []);
     assert_eq!(stream.rounding(), Rounding::Down);
+    assert!(stream.catalog.reader().load().shared.is_empty(), "who only sends policies is no source of rows");
 }
 
 #[test]
@@ -95,14 +96,15 @@ fn every_partition_has_a_position_of_its_own() {
     let reader = stream.catalog.reader();
     stream.claim("catalog.shared.erp");
     let epoch = stream.claim("catalog.07.erp");
-    let removed = r#"{"scope_removed": {"scope": {"list": "L"}}}"#;
+    let removed = r#"{"scope_removed": {"scope": {"contract": "K"}}}"#;
     stream.send("catalog.07.erp", epoch, 1, removed);
     stream.send("catalog.07.erp", 0, 5, "no JSON");
     let positions =
         [Partition::Shared, Partition::Family(7), Partition::Family(8)].map(|p| reader.position(p).0);
     assert_eq!(positions, [1, 4, 0]);
     let tables = reader.load();
-    assert_eq!((tables.shared.len(), tables.chains(Partition::Family(7)).len()), (1, 1));
+    let chains = (tables.shared.len(), tables.chains(Partition::Family(7)).len());
+    assert_eq!(chains, (0, 1), "a claim alone states nothing");
 }
 
 #[test]

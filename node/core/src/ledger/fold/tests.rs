@@ -107,10 +107,10 @@ fn orders_wait_for_their_rules_and_strangers_are_poison() {
             &format!("ledger.stock.wms 1/1 @6/6 {}", set("A")),
         ],
         expect![[r#"
-            L1 clock 1 chains 1 []
-            L2 clock 1 chains 1 [Dropped { subject: Order("n1"), reason: LaterRules }]
-            L3 clock 1 chains 1 [Dropped { subject: Event("erp"), reason: LaterRules }]
-            L4 clock 1 chains 1 [Review(Review { kind: Poison, subject: Catalog(Shared, "erp"), source: Some("erp"), stream_sequence: StreamSequence(4), index: 0, reason: "catalog.shared.erp has no place in the ledger" }), Dropped { subject: Catalog(Shared, "erp"), reason: Poison }]
+            L1 clock 1 chains 0 []
+            L2 clock 1 chains 0 [Dropped { subject: Order("n1"), reason: LaterRules }]
+            L3 clock 1 chains 0 [Dropped { subject: Event("erp"), reason: LaterRules }]
+            L4 clock 1 chains 0 [Review(Review { kind: Poison, subject: Catalog(Shared, "erp"), source: Some("erp"), stream_sequence: StreamSequence(4), index: 0, reason: "catalog.shared.erp has no place in the ledger" }), Dropped { subject: Catalog(Shared, "erp"), reason: Poison }]
             L5 clock 6 chains 1 []
         "#]],
     );
