@@ -7,6 +7,7 @@ use bytes::Bytes;
 use pannier_core::catalog::{Catalog, CatalogReader};
 use pannier_core::dictionary::Dictionary;
 use pannier_core::freshness::Board;
+use pannier_core::gate::GateMode;
 use pannier_core::ledger::{Ledger, LedgerReader};
 use pannier_core::lookup::{Caller, Lookup, LookupRefusal};
 use pannier_protocol::api::{LookupAnswer, LookupRequest};
@@ -24,6 +25,8 @@ use crate::progress::Progress;
 
 pub(crate) struct App {
     pub(crate) config: Config,
+    /// [`GateMode::On`] but in measurements.
+    pub(crate) gate: GateMode,
     /// Every caller's, as long as nobody is authenticated.
     pub(crate) anyone: Identity,
     pub(crate) clock: Clock,
@@ -47,8 +50,9 @@ pub(crate) struct Tables {
 }
 
 impl App {
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config, gate: GateMode) -> Self {
         Self {
+            gate,
             anyone: Identity::anyone(config.http.anyone_scopes.clone()),
             clock: Clock::default(),
             metrics: Metrics::new(),
@@ -64,10 +68,11 @@ impl App {
 
 impl Tables {
     /// Tables of a node before its first entry.
-    pub(crate) fn build(incarnation: Incarnation) -> (Self, Ledger, Catalog) {
+    pub(crate) fn build(incarnation: Incarnation, gate: GateMode) -> (Self, Ledger, Catalog) {
         let (dictionary, board) = (Arc::<Dictionary>::default(), Arc::<Board>::default());
-        let ledger = Ledger::new(Arc::clone(&dictionary), Arc::clone(&board), incarnation.clone());
-        let catalog = Catalog::new(Arc::clone(&dictionary), board, incarnation.clone());
+        let ledger =
+            Ledger::with_gate(Arc::clone(&dictionary), Arc::clone(&board), incarnation.clone(), gate);
+        let catalog = Catalog::with_gate(Arc::clone(&dictionary), board, incarnation.clone(), gate);
         let tables = Self { incarnation, dictionary, ledger: ledger.reader(), catalog: catalog.reader() };
         (tables, ledger, catalog)
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pannier_core::gate::GateMode;
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -45,10 +46,15 @@ impl Node {
     /// `/readyz` and `/metrics`, and lookups with `not_ready`. Streams that are missing or not what they must
     /// be end it; [`Node::run`] says why.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_with_gate(config, GateMode::On).await
+    }
+
+    /// As [`Node::start`]; `GateMode::Off` measures what the gate is worth and is in no configuration.
+    pub async fn start_with_gate(config: Config, gate: GateMode) -> Result<Self, StartError> {
         config.validate()?;
         let (address, grace) = (config.http.listen, config.stop.grace);
         let tasks = Tasks::new();
-        let app = Arc::new(App::new(config));
+        let app = Arc::new(App::new(config, gate));
         let listen = |source| StartError::Listen { address, source };
         let server = Server::bind(Arc::clone(&app), tasks.clone()).await.map_err(listen)?;
         let http_addr = server.address().map_err(listen)?;

@@ -85,7 +85,7 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
             Some(Err(error)) => return Err(error.to_string()),
         }
     };
-    let (tables, ledger, catalog) = Tables::build(incarnation.clone());
+    let (tables, ledger, catalog) = Tables::build(incarnation.clone(), app.gate);
     if app.tables.set(tables).is_err() || app.leader.set(leader).is_err() {
         return Err("the feed of a node was started twice; this is a bug".to_owned());
     }

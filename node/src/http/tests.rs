@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
+use pannier_core::gate::GateMode;
 use pannier_protocol::api::{LookupAnswer, LookupRequest};
 use pannier_protocol::{Encoding, Incarnation, StreamSequence, codec};
 use serde_json::Value;
@@ -16,9 +17,8 @@ const LOOKUP: &str = "/v1/price-availability";
 const BASKET: &str = r#"{"account":null,"lines":[{"line":"1","item":"SKU-1","quantity":"1"}]}"#;
 
 fn starting() -> App {
-    App::new(
-        Config::parse("", "[lookup]\nin_flight = 2\nbulk_in_flight = 1\nat_least_wait_ms = 1", []).unwrap(),
-    )
+    let limits = "[lookup]\nin_flight = 2\nbulk_in_flight = 1\nat_least_wait_ms = 1";
+    App::new(Config::parse("", limits, []).unwrap(), GateMode::On)
 }
 
 /// A node of incarnation `7f3a` that has caught up with streams ending at L5 S7.
@@ -26,7 +26,7 @@ fn ready() -> App {
     let app = starting();
     let incarnation = Incarnation::new("7f3a").unwrap();
     let positions = Positions { ledger: StreamSequence(5), catalog: StreamSequence(7) };
-    assert!(app.tables.set(Tables::build(incarnation.clone()).0).is_ok());
+    assert!(app.tables.set(Tables::build(incarnation.clone(), GateMode::On).0).is_ok());
     app.progress.opened(incarnation, positions);
     app.progress.applied(positions);
     app
