@@ -131,10 +131,10 @@ impl<R: Rows> Chain<R> {
         let total = self.rows.rows_count(open.scope());
         let missing = self.rows.rows_missing_in(&open.aside, open.scope());
         if missing.saturating_mul(100) > total.saturating_mul(SNAPSHOT_REMOVAL_PERCENT_MAX) {
+            let (id, subject, epoch) = (&end.id, &self.subject, open.began_at.0);
             let reason = format!(
-                "snapshot {:?} would remove {missing} of {total} rows; if that is right, approve it: \
-                 `pannier snapshot approve` with subject {}, epoch {} and this id",
-                end.id, self.subject, open.began_at.0
+                "snapshot {id:?} would remove {missing} of {total} rows; if that is right: \
+                 pannier snapshot approve {subject} {epoch} {id}"
             );
             out.review(entry, ReviewKind::Snapshot, reason);
             out.dropped(&self.subject, DropReason::StagingDropped);
