@@ -6,6 +6,7 @@
 //! sees to it that of two such commands at once one is refused.
 
 use anyhow::{Context, bail};
+use pannier_protocol::change::ChainPoint;
 use pannier_protocol::codec::decode_envelope;
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{
@@ -113,6 +114,15 @@ impl Held {
         }
     }
 
+    /// Where this subject stands: what a tick says of it.
+    pub(crate) fn point(&self) -> ChainPoint {
+        ChainPoint {
+            subject: self.writer.subject().clone(),
+            epoch: self.writer.epoch().clone(),
+            sequence: self.writer.sequence(),
+        }
+    }
+
     /// The position up to and with the last message.
     pub(crate) fn last(&self) -> AsOf {
         self.as_of(self.writer.stream_sequence())
@@ -147,3 +157,6 @@ pub(crate) fn decode(message: &Stored) -> anyhow::Result<Envelope> {
     let encoding = Encoding::of_content_type(message.header(CONTENT_TYPE))?;
     Ok(decode_envelope(encoding, &message.payload)?)
 }
+
+#[cfg(test)]
+mod tests;

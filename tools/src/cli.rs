@@ -99,3 +99,24 @@ pub(crate) async fn told_to_stop() -> anyhow::Result<()> {
         _ = terminate.recv() => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn check_environment(command: &clap::Command) {
+        for argument in command.get_arguments() {
+            let is_own = !matches!(argument.get_id().as_str(), "help" | "version");
+            assert!(!is_own || argument.get_env().is_some(), "{} {}", command.get_name(), argument.get_id());
+        }
+        command.get_subcommands().for_each(check_environment);
+    }
+
+    #[test]
+    fn every_flag_has_a_twin_in_the_environment() {
+        Cli::command().debug_assert();
+        check_environment(&Cli::command());
+    }
+}

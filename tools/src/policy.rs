@@ -107,7 +107,7 @@ pub async fn apply(
 }
 
 /// By name, the last version of each document that `pannier policy` published.
-async fn in_force(broker: &Broker, streams: &Streams) -> anyhow::Result<BTreeMap<String, Policy>> {
+pub(crate) async fn in_force(broker: &Broker, streams: &Streams) -> anyhow::Result<BTreeMap<String, Policy>> {
     let full = streams.prefix.full(&subject()?);
     let mut in_force = BTreeMap::new();
     walk::messages(broker, &streams.catalog, &full, |message| {

@@ -7,12 +7,13 @@
 use std::io::{BufRead, Read};
 
 use anyhow::{Context, bail, ensure};
+use pannier_protocol::change::Tick;
 use pannier_protocol::limits::{MESSAGE_BYTES_MAX, MESSAGE_CHANGES_MAX};
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{Change, Encoding, MarkId, SourceId, TransactionId, codec};
 use pannier_streams::Chain;
 
-use crate::broker::BrokerArgs;
+use crate::broker::{BrokerArgs, now};
 use crate::chain::{Held, OPERATOR, Taking};
 use crate::cli::data;
 
@@ -40,12 +41,17 @@ pub struct Args {
     /// The source's own id of the transaction that all messages are a part of.
     #[arg(long, env = "PANNIER_TRANSACTION", value_parser = TransactionId::new)]
     transaction: Option<TransactionId>,
+    /// Say at the end that the source was read to its end when this command began: what it wrote on this
+    /// subject is fresh as of then. Without ticks a source is stale.
+    #[arg(long, env = "PANNIER_TICK")]
+    tick: bool,
     /// Print what was published as JSON.
     #[arg(long, env = "PANNIER_JSON")]
     json: bool,
 }
 
 pub async fn run(args: Args) -> anyhow::Result<()> {
+    let began = now()?;
     let (broker, streams) = args.broker.open("pannier publish").await?;
     let source = match args.subject.source() {
         Some(source) => source.clone(),
@@ -64,6 +70,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             .with_context(|| format!("{changes} changes in {messages} messages were published before"))?;
         messages += 1;
         changes += count as u64;
+    }
+    if args.tick {
+        let tick = Tick { caught_up_to: began, subjects: vec![held.point()] };
+        held.publish(vec![Change::Tick(tick)], None).await.context("tick")?;
     }
     let as_of = held.last();
     if args.json {

@@ -6,6 +6,8 @@
 use std::path::Path;
 
 use anyhow::Context;
+use pannier_protocol::Encoding;
+use pannier_protocol::api::{LookupRequest, decode_lookup};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -36,6 +38,11 @@ impl Documented {
     pub fn first() -> anyhow::Result<Self> {
         let documented: Self = serde_json::from_str(include_str!("requests/01-contract.json"))?;
         Ok(Self { name: "01-contract".to_owned(), ..documented })
+    }
+
+    /// The request as its type, whose fields are in the documented order.
+    pub fn body(&self) -> anyhow::Result<LookupRequest> {
+        Ok(decode_lookup(Encoding::Json, &serde_json::to_vec(&self.request)?)?)
     }
 
     /// All of a folder, in order of their names.
@@ -100,9 +107,7 @@ mod tests {
         let all = Documented::read_all(&folder).unwrap();
         assert!(all.len() >= 40);
         for documented in all {
-            let body = serde_json::to_vec(&documented.request).unwrap();
-            let decoded = pannier_protocol::api::decode_lookup(pannier_protocol::Encoding::Json, &body);
-            assert!(decoded.is_ok(), "{}: {decoded:?}", documented.name);
+            assert!(documented.body().is_ok(), "{}: {:?}", documented.name, documented.body());
         }
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use pannier_client::{HttpClient, Options};
 use pannier_protocol::Encoding;
-use pannier_protocol::api::{LookupAnswer, decode_lookup};
+use pannier_protocol::api::LookupAnswer;
 use serde_json::Value;
 
 use crate::cli::data;
@@ -14,8 +14,7 @@ pub(super) async fn check(address: &str) -> anyhow::Result<()> {
     let documented = Documented::first()?;
     let client = HttpClient::new(address, Options::default())?;
     let answer = ask(&client, &documented).await?;
-    let request = decode_lookup(Encoding::Json, &serde_json::to_vec(&documented.request)?)?;
-    data(serde_json::to_string_pretty(&request)?)?;
+    data(serde_json::to_string_pretty(&documented.body()?)?)?;
     match serde_json::from_value::<LookupAnswer>(answer.clone()) {
         Ok(answer) => data(serde_json::to_string_pretty(&answer)?)?,
         Err(_) => data(serde_json::to_string_pretty(&answer)?)?,

@@ -33,6 +33,7 @@ pub(super) async fn load(home: &Home, content: &ContentArgs, nats: &str) -> anyh
     let folder = home.sample();
     let mut rows = None;
     if before.as_ref() != Some(&wanted) {
+        super::say("writing the sample distributor's files");
         let distributor = sample::distributor(wanted.items, wanted.seed)?;
         sample::files::write(&distributor, wanted.as_of, &folder)?;
     }
@@ -42,6 +43,7 @@ pub(super) async fn load(home: &Home, content: &ContentArgs, nats: &str) -> anyh
         adapters.push(FilesConfig::load(path).with_context(|| path.display().to_string())?);
     }
     if before.as_ref() != Some(&wanted) {
+        super::say("loading them through the file adapter");
         let mut total = 0;
         for config in &adapters {
             total += load_files(config).await?;

@@ -87,7 +87,9 @@ async fn start(home: &Home, args: &Args) -> anyhow::Result<Running> {
     let began = now()?;
     let (named, cache) = (args.nats_server.clone(), home.cache.clone());
     let finder = Finder { named, cache, version_min: ServerVersion::FLOOR };
+    say("finding a nats-server (the first run may fetch it)");
     let binary = finder.find().await?;
+    say("starting it, creating the streams");
     let server = LocalServer::start(Options::new(binary, home.nats())).await?;
     let nats = server.url();
     let broker_args = BrokerArgs { nats: nats.clone(), prefix: Config::default().nats.prefix };
@@ -95,6 +97,7 @@ async fn start(home: &Home, args: &Args) -> anyhow::Result<Running> {
     let streams = pannier_streams::init(&broker, &broker_args.prefix, 1).await?;
     policy::apply(&broker, &streams, policy::parse(POLICY)?).await.context("apply the sample's policies")?;
     let sample = load::load(home, &args.content, &nats).await.context("load the sample")?;
+    say("starting the node");
     let node = start_node(&nats, args.http).await?;
     let handle = node.handle();
     if !handle.ready().await {
@@ -106,6 +109,11 @@ async fn start(home: &Home, args: &Args) -> anyhow::Result<Running> {
     let stop = CancellationToken::new();
     let adapters = load::keep_going(sample, &stop);
     Ok(Running { server, node, adapters, stop, banner })
+}
+
+/// What takes a moment, to people.
+fn say(step: &str) {
+    eprintln!("pannier up: {step}");
 }
 
 /// The first free port from the one that was asked for on.
@@ -136,7 +144,7 @@ fn banner(
     began: Timestamp,
 ) -> anyhow::Result<String> {
     let address = format!("http://{}", node.http_addr());
-    let request = serde_json::to_string(&Documented::first()?.request)?;
+    let request = serde_json::to_string(&Documented::first()?.body()?)?;
     let (ledger, catalog) = (&streams.ledger, &streams.catalog);
     let rows = sample.rows.map_or_else(
         || "in the streams since an earlier run".to_owned(),

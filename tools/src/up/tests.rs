@@ -4,8 +4,11 @@ use std::path::Path;
 
 use clap::Parser;
 use pannier_client::{HttpClient, Options};
+use pannier_protocol::api::{LookupAnswer, RequestedQuantity};
+use pannier_protocol::{Decimal, Encoding};
 
 use super::*;
+use crate::sample::requests::difference;
 
 #[derive(Parser)]
 struct Line {
@@ -41,7 +44,7 @@ async fn every_documented_request_has_its_documented_answer() {
     let mut wrong = Vec::new();
     for documented in Documented::read_all(&requests).unwrap() {
         let difference = match check::ask(&client, &documented).await {
-            Ok(answer) => crate::sample::requests::difference(&documented.answer, &answer)
+            Ok(answer) => difference(&documented.answer, &answer)
                 .map(|difference| format!("{difference}\n    {answer}")),
             Err(error) => Some(format!("{error:#}")),
         };
@@ -49,6 +52,40 @@ async fn every_documented_request_has_its_documented_answer() {
     }
     running.stop().await.unwrap();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messagepack_has_the_same_answer_as_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_home, running) = up(folder.path(), &[]).await;
+    let body = Documented::first().unwrap().body().unwrap();
+    let options = Options { encoding: Encoding::MessagePack, ..Options::default() };
+    let packed = HttpClient::new(client(&running).address(), options).unwrap().lookup(&body).await.unwrap();
+    let json = client(&running).lookup(&body).await.unwrap();
+    assert_eq!(packed.lines[0].availability, json.lines[0].availability);
+    let unit_price = |answer: &LookupAnswer| answer.lines[0].price.as_ref().unwrap().unit_price.to_string();
+    assert_eq!((unit_price(&packed), unit_price(&json)), ("0.12".to_owned(), "0.12".to_owned()));
+    assert_eq!(packed.total.extended.amount, json.total.extended.amount);
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_day_moves_the_dates() {
+    let folder = tempfile::tempdir().unwrap();
+    let (home, running) = up(folder.path(), &[]).await;
+    let today = home.loaded().unwrap().unwrap().as_of;
+    running.stop().await.unwrap();
+    drop(home);
+    let tomorrow = today.plus_days(1).unwrap().to_string();
+    let (_home, running) = up(folder.path(), &["--as-of", &tomorrow]).await;
+    let mut request = Documented::first().unwrap().body().unwrap();
+    request.lines[0].item = "SKU-4735".into();
+    request.lines[0].quantity = RequestedQuantity::Valid(Decimal::parse("10").unwrap());
+    request.lines[0].uom = None;
+    let answer = client(&running).lookup(&request).await.unwrap();
+    let covered = answer.lines[0].availability.as_ref().unwrap().earliest_full_date;
+    assert_eq!(covered, today.plus_days(6));
+    running.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,7 +100,7 @@ async fn a_second_run_goes_on_with_the_first_ones_data() {
     assert!(running.banner.contains("since an earlier run"), "{}", running.banner);
     let documented = Documented::first().unwrap();
     let answer = check::ask(&client(&running), &documented).await.unwrap();
-    assert_eq!(crate::sample::requests::difference(&documented.answer, &answer), None);
+    assert_eq!(difference(&documented.answer, &answer), None);
     running.stop().await.unwrap();
     drop(home);
     let home = Home::open(Some(folder.path()), "x", false).unwrap();
