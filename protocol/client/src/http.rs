@@ -81,11 +81,12 @@ impl HttpClient {
         if response.status().is_success() {
             return Ok(());
         }
-        let detail = match serde_json::from_slice::<Problem>(response.body()) {
-            Ok(problem) => problem.detail,
-            Err(_) => format!("status {}", response.status()),
-        };
-        Err(ReadyError::NotReady { detail })
+        // The node's state, which is no problem document.
+        let state = serde_json::from_slice::<serde_json::Value>(response.body()).ok();
+        let detail = state.as_ref().and_then(|state| state["detail"].as_str()).map(str::to_owned);
+        Err(ReadyError::NotReady {
+            detail: detail.unwrap_or_else(|| format!("status {}", response.status())),
+        })
     }
 
     /// Any path, as it is answered.
