@@ -139,7 +139,10 @@ impl Progress {
 
     /// Everything up to `to` is in the tables.
     pub fn applied(&self, to: Positions) {
-        self.change(|s| s.applied = to);
+        self.change(|s| {
+            s.applied = to;
+            s.end = s.end.max(to);
+        });
     }
 
     /// The leader says that the streams end at `end`; an older answer changes nothing.

@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in helpers too")]
 
 mod files;
+mod node;
 mod streams;
