@@ -30,7 +30,7 @@ pub(super) struct Composed {
 
 /// Completes `parsed` by what `desk` remembers.
 pub(super) fn compose(desk: &Desk, mapping: &Mapping, parsed: Parsed) -> Result<Composed, StoreError> {
-    let Parsed { body, removed, rejects } = parsed;
+    let Parsed { body, removed, rejects, failed } = parsed;
     let mut composed = Composed { rejects, ..Composed::default() };
     let groups = match body {
         Body::Items(items) => composed.items(desk, mapping, items)?,
@@ -44,7 +44,14 @@ pub(super) fn compose(desk: &Desk, mapping: &Mapping, parsed: Parsed) -> Result<
     };
     let table = mapping.table.snapshot_table().filter(|_| mapping.mode == Mode::Full);
     match table {
-        Some(table) => composed.cut_snapshots(mapping, table, groups),
+        Some(table) => {
+            let mut rows = Vec::new();
+            for change in &failed {
+                rows.extend(desk.remembered(change)?);
+            }
+            rows.extend(groups.into_iter().flatten());
+            composed.cut_snapshots(mapping, table, rows);
+        }
         None => {
             composed.parts.insert(String::new());
             composed.submission.groups = groups;
@@ -99,7 +106,11 @@ impl Composed {
             }
             item.kit = detail::<KitComponent>(desk, "kits", &item.item)?.unwrap_or_default();
             item.relations = detail::<Relation>(desk, "relations", &item.item)?.unwrap_or_default();
-            groups.extend(self.checked(item));
+            let id = item.item.clone();
+            match self.checked(item) {
+                Some(group) => groups.push(group),
+                None => groups.extend(desk.item(&id)?.map(|before| vec![Change::Item(before)])),
+            }
         }
         Ok(groups)
     }
@@ -186,8 +197,7 @@ impl Composed {
         Ok(groups)
     }
 
-    fn cut_snapshots(&mut self, mapping: &Mapping, table: Table, groups: Vec<Vec<Change>>) {
-        let rows = groups.into_iter().flatten();
+    fn cut_snapshots(&mut self, mapping: &Mapping, table: Table, rows: Vec<Change>) {
         let mut cut: BTreeMap<String, Snapshot> = BTreeMap::new();
         let part = |scope: SnapshotScope| Snapshot { scope, rows: Vec::new() };
         let kind = mapping.price_kind();

@@ -272,7 +272,12 @@ fn token(partition: Partition) -> String {
 }
 
 fn home(tables: &Tables<'_>, scope: &PriceScope) -> Result<Option<Partition>, StoreError> {
-    let Some(bytes) = tables.homes.get(home_key(scope).as_slice())? else { return Ok(None) };
-    let home: Home = decode(bytes.value())?;
+    let bytes = tables.homes.get(home_key(scope).as_slice())?;
+    bytes.map_or(Ok(None), |bytes| partition_in(bytes.value()))
+}
+
+/// The partition in an entry of the homes.
+pub(super) fn partition_in(home: &[u8]) -> Result<Option<Partition>, StoreError> {
+    let home: Home = decode(home)?;
     Ok(home.partition.parse().ok())
 }

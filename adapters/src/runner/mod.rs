@@ -66,7 +66,7 @@ pub use submit::{Review, Snapshot, Submission, priced, whole};
 
 use crate::limits::RESYNC_INTERVAL_MIN;
 use drain::Drain;
-use pannier_protocol::change::{Account, Item, Table};
+use pannier_protocol::change::{Account, AccountRemoved, Item, ItemRemoved, Table};
 use store::Store;
 
 /// What a runner needs to know.
@@ -218,13 +218,25 @@ impl Desk {
         Subject::Catalog(Partition::Shared, self.source.clone())
     }
 
+    /// What was last submitted of the rows that `removal` would take away.
+    pub fn remembered(&self, removal: &Change) -> Result<Vec<Change>, StoreError> {
+        let subject = self.store.subject_of(&self.source, removal)?;
+        let keys = row_key::named(&subject, removal);
+        keys.iter().filter_map(|key| self.store.row(key).transpose()).collect()
+    }
+
     /// An item as it was last submitted.
     pub fn item(&self, item: &ItemId) -> Result<Option<Item>, StoreError> {
-        let mut key = row_key::table_range(&self.shared(), Table::Items);
-        key.extend_from_slice(item.as_str().as_bytes());
-        key.push(0);
-        let row = self.store.row(&key)?;
-        Ok(row.and_then(|change| if let Change::Item(item) = change { Some(item) } else { None }))
+        let rows = self.remembered(&Change::ItemRemoved(ItemRemoved { item: item.clone() }))?;
+        let item = |change| if let Change::Item(item) = change { Some(item) } else { None };
+        Ok(rows.into_iter().find_map(item))
+    }
+
+    /// An account as it was last submitted.
+    pub fn account(&self, account: &AccountId) -> Result<Option<Account>, StoreError> {
+        let rows = self.remembered(&Change::AccountRemoved(AccountRemoved { account: account.clone() }))?;
+        let account = |change| if let Change::Account(account) = change { Some(account) } else { None };
+        Ok(rows.into_iter().find_map(account))
     }
 
     /// All items as they were last submitted, by id.

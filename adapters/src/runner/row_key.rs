@@ -195,6 +195,22 @@ pub(super) fn effects(subject: &Subject, change: &Change) -> Vec<Effect> {
     }
 }
 
+/// The rows that a removal names: of a scope its header.
+pub(super) fn named(subject: &Subject, removal: &Change) -> Vec<Vec<u8>> {
+    let mut keys = Vec::new();
+    for effect in effects(subject, removal) {
+        match effect {
+            Effect::Put(key, _) | Effect::Remove(key) => keys.push(key),
+            Effect::RemoveAll(range) => {
+                if range.starts_with(&table_range(subject, Table::Scopes)) {
+                    keys.push(range);
+                }
+            }
+        }
+    }
+    keys
+}
+
 fn supply(subject: &Subject, warehouse: &str, item: &str, reference: &str) -> Vec<u8> {
     RowKey::new(subject, Table::Supply).part(warehouse).part(item).part(reference).0
 }

@@ -17,11 +17,13 @@ use std::path::Path;
 
 use pannier_protocol::codec::{self, DecodeError, EncodeError};
 use pannier_protocol::subject::Subject;
-use pannier_protocol::{Encoding, Epoch};
+use pannier_protocol::{Change, Encoding, Epoch, Partition, SourceId};
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::home::{is_ledger, partition_in, price_scope};
+use super::row_key::home_key;
 use crate::limits::STORED_BYTES_MAX;
 
 type Bytes = &'static [u8];
@@ -227,15 +229,28 @@ impl Store {
         Ok(found)
     }
 
+    /// The subject on which a change of `source` is, as far as it was submitted before.
+    pub(super) fn subject_of(&self, source: &SourceId, change: &Change) -> Result<Subject, StoreError> {
+        if change.table().is_some_and(is_ledger) {
+            return Ok(Subject::Stock(source.clone()));
+        }
+        let transaction = self.database.begin_read()?;
+        let homes = transaction.open_table(HOMES)?;
+        let home =
+            price_scope(change).map(|scope| homes.get(home_key(scope).as_slice())).transpose()?.flatten();
+        let partition = home.map(|home| partition_in(home.value())).transpose()?.flatten();
+        Ok(Subject::Catalog(partition.unwrap_or(Partition::Shared), source.clone()))
+    }
+
     /// One row of the mirror.
-    pub(super) fn row(&self, key: &[u8]) -> Result<Option<pannier_protocol::Change>, StoreError> {
+    pub(super) fn row(&self, key: &[u8]) -> Result<Option<Change>, StoreError> {
         let transaction = self.database.begin_read()?;
         let rows = transaction.open_table(ROWS)?;
         rows.get(key)?.map(|bytes| decode(bytes.value())).transpose()
     }
 
     /// All rows of the mirror whose key begins so, in order.
-    pub(super) fn rows(&self, prefix: &[u8]) -> Result<Vec<pannier_protocol::Change>, StoreError> {
+    pub(super) fn rows(&self, prefix: &[u8]) -> Result<Vec<Change>, StoreError> {
         let transaction = self.database.begin_read()?;
         rows_of(&transaction.open_table(ROWS)?, prefix)
     }
@@ -244,7 +259,7 @@ impl Store {
 pub(super) fn rows_of(
     rows: &impl ReadableTable<Bytes, Bytes>,
     prefix: &[u8],
-) -> Result<Vec<pannier_protocol::Change>, StoreError> {
+) -> Result<Vec<Change>, StoreError> {
     let mut found = Vec::new();
     for entry in rows.range(prefix..)? {
         let (key, bytes) = entry?;

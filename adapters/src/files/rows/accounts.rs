@@ -1,5 +1,7 @@
 //! Accounts and their credit.
 
+use std::collections::BTreeSet;
+
 use pannier_protocol::change::{Account, AccountRemoved, Credit, CreditRemoved};
 use pannier_protocol::{AccountId, Change};
 
@@ -9,31 +11,42 @@ use crate::files::row::{Cell, CellError, Row};
 use crate::files::table::REMOVED;
 
 pub(super) fn accounts(rows: &[Row<'_>]) -> Parsed {
-    let mut parsed = Parsed::default();
+    let (mut parsed, mut gone) = (Parsed::default(), BTreeSet::new());
     let mut accounts: Gathered<'_, AccountId, ParsedAccount> = Gathered::new();
     for row in rows {
         let taken = (|| -> Cell<()> {
             let id: AccountId = row.needed_id("account")?;
             if row.yes(REMOVED)? {
-                parsed.removed.push(Change::AccountRemoved(AccountRemoved { account: id }));
+                gone.insert(id);
                 return Ok(());
             }
-            let one = account(row, id.clone())?;
-            let empty =
-                || ParsedAccount { account: without_lists(&one), has_root: one.has_root, line: row.line() };
-            accounts.add(*row, id, || Ok(empty()), true, |account| account.merge(&one));
+            gone.remove(&id);
+            let one = account(row, id.clone());
+            accounts.add(*row, id, true, |account| {
+                let one = one?;
+                match account {
+                    Some(account) => account.merge(&one),
+                    None => {
+                        *account = Some(one);
+                        Ok(())
+                    }
+                }
+            });
             Ok(())
         })();
         if let Err(error) = taken {
             accounts.reject(*row, error);
         }
     }
-    let (built, rejects) = accounts.finish(|_, parsed| {
+    let finished = accounts.finish(|_, parsed| {
         checked(Change::Account(parsed.account.clone()))?;
         Ok(parsed)
     });
-    parsed.body = Body::Accounts(built);
-    parsed.rejects = rejects;
+    let removal = |account| Change::AccountRemoved(AccountRemoved { account });
+    parsed.body = Body::Accounts(finished.built);
+    parsed.rejects = finished.rejects;
+    parsed.removed = gone.into_iter().map(removal).collect();
+    parsed.failed = finished.failed.into_iter().map(removal).collect();
     parsed
 }
 
@@ -96,13 +109,13 @@ fn append<T: Clone + PartialEq>(list: &mut Vec<T>, more: &[T]) {
 
 pub(super) fn credit(rows: &[Row<'_>]) -> Parsed {
     let credit = |row: &Row<'_>| {
-        Ok(Some(Change::Credit(Credit {
+        Ok(Change::Credit(Credit {
             account: row.needed_id("account")?,
             currency: row.need("currency", row.currency("currency")?)?,
             limit: row.decimal("limit")?,
             balance: row.needed_decimal("balance")?,
             blocked: row.yes("blocked")?,
-        })))
+        }))
     };
     one_by_one(rows, credit, |row| {
         Ok(Change::CreditRemoved(CreditRemoved { account: row.needed_id("account")? }))

@@ -5,22 +5,32 @@ use std::hash::Hash;
 
 use pannier_protocol::Change;
 
+use super::{Body, Parsed};
 use crate::files::row::{Cell, CellError, Reject, Row};
 use crate::files::table::REMOVED;
 
-/// Things by key, each with the lines that it came from.
+/// Things by key, each with the rows that it came from.
 pub(super) struct Gathered<'a, K, T> {
     places: HashMap<K, usize>,
     things: Vec<Thing<'a, K, T>>,
-    pub(super) rejects: Vec<Reject>,
+    rejects: Vec<Reject>,
 }
 
-pub(super) struct Thing<'a, K, T> {
-    pub(super) key: K,
-    pub(super) value: T,
-    pub(super) rows: Vec<Row<'a>>,
+struct Thing<'a, K, T> {
+    key: K,
+    /// `None` until a row was good.
+    value: Option<T>,
+    rows: Vec<Row<'a>>,
     /// A row of it was bad, and without that row the rest would say something else.
     spoilt: bool,
+}
+
+/// What became of the things.
+pub(super) struct Finished<K, U> {
+    pub(super) built: Vec<U>,
+    pub(super) rejects: Vec<Reject>,
+    /// Keys of things that could not be built.
+    pub(super) failed: Vec<K>,
 }
 
 impl<'a, K: Hash + Eq + Clone, T> Gathered<'a, K, T> {
@@ -28,27 +38,19 @@ impl<'a, K: Hash + Eq + Clone, T> Gathered<'a, K, T> {
         Self { places: HashMap::new(), things: Vec::new(), rejects: Vec::new() }
     }
 
-    /// Adds a row to its thing, made from the first one. What `add` refuses is rejected: that row alone,
-    /// or, where `whole`, the thing with all its rows.
+    /// Adds a row to its thing, which is `None` before its first good row. What `add` refuses is rejected: that
+    /// row alone, or, where `whole`, the thing with all its rows.
     pub(super) fn add(
         &mut self,
         row: Row<'a>,
         key: K,
-        make: impl FnOnce() -> Cell<T>,
         whole: bool,
-        add: impl FnOnce(&mut T) -> Cell<()>,
+        add: impl FnOnce(&mut Option<T>) -> Cell<()>,
     ) {
-        let place = match self.places.get(&key) {
-            Some(place) => *place,
-            None => match make() {
-                Ok(value) => {
-                    self.places.insert(key.clone(), self.things.len());
-                    self.things.push(Thing { key, value, rows: Vec::new(), spoilt: false });
-                    self.things.len() - 1
-                }
-                Err(error) => return self.rejects.push(row.reject(error)),
-            },
-        };
+        let place = *self.places.entry(key.clone()).or_insert_with(|| {
+            self.things.push(Thing { key, value: None, rows: Vec::new(), spoilt: false });
+            self.things.len() - 1
+        });
         let thing = &mut self.things[place];
         match add(&mut thing.value) {
             Ok(()) => thing.rows.push(row),
@@ -59,30 +61,33 @@ impl<'a, K: Hash + Eq + Clone, T> Gathered<'a, K, T> {
         }
     }
 
-    /// Marks a key whose row could not even be added.
+    /// Sets aside a row without a readable key.
     pub(super) fn reject(&mut self, row: Row<'a>, error: CellError) {
         self.rejects.push(row.reject(error));
     }
 
     /// What is left, checked; of what is spoilt or invalid every row is rejected.
-    pub(super) fn finish<U>(mut self, build: impl Fn(K, T) -> Cell<U>) -> (Vec<U>, Vec<Reject>) {
-        let mut built = Vec::with_capacity(self.things.len());
-        for thing in self.things {
-            let error = if thing.spoilt {
-                CellError::row("another row of the same key is bad, and without it this one would mislead")
-            } else {
-                match build(thing.key, thing.value) {
-                    Ok(value) => {
-                        built.push(value);
-                        continue;
-                    }
-                    Err(error) => error,
+    pub(super) fn finish<U>(self, build: impl Fn(&K, T) -> Cell<U>) -> Finished<K, U> {
+        let (mut built, mut rejects, mut failed) =
+            (Vec::with_capacity(self.things.len()), self.rejects, Vec::new());
+        for Thing { key, value, rows, spoilt } in self.things {
+            let made = match value {
+                Some(value) if !spoilt => build(&key, value),
+                Some(_) | None => {
+                    let reason = "another row of the same key is bad, and without it this one would mislead";
+                    Err(CellError::row(reason))
                 }
             };
-            self.rejects.extend(thing.rows.iter().map(|row| row.reject(error.clone())));
+            match made {
+                Ok(value) => built.push(value),
+                Err(error) => {
+                    rejects.extend(rows.iter().map(|row| row.reject(error.clone())));
+                    failed.push(key);
+                }
+            }
         }
-        self.rejects.sort_by_key(|reject| reject.line);
-        (built, self.rejects)
+        rejects.sort_by_key(|reject| reject.line);
+        Finished { built, rejects, failed }
     }
 }
 
@@ -94,29 +99,24 @@ pub(super) fn checked(change: Change) -> Cell<Change> {
     }
 }
 
-/// Rows that are one change each, or take one away.
+/// Rows that are one change each, or take one away, in their order.
 pub(super) fn one_by_one(
     rows: &[Row<'_>],
-    change: impl Fn(&Row<'_>) -> Cell<Option<Change>>,
+    change: impl Fn(&Row<'_>) -> Cell<Change>,
     removal: impl Fn(&Row<'_>) -> Cell<Change>,
-) -> crate::files::rows::Parsed {
-    let mut parsed = crate::files::rows::Parsed::default();
+) -> Parsed {
+    let mut parsed = Parsed::default();
     let mut groups = Vec::with_capacity(rows.len());
     for row in rows {
-        let taken = match row.yes(REMOVED) {
-            Ok(true) => removal(row).map(|change| parsed.removed.push(change)),
-            Ok(false) => change(row).and_then(|change| {
-                if let Some(change) = change {
-                    groups.push(vec![checked(change)?]);
-                }
-                Ok(())
-            }),
-            Err(error) => Err(error),
-        };
+        let taken = row.yes(REMOVED).and_then(|removed| {
+            groups.push(vec![if removed { removal(row)? } else { change(row).and_then(checked)? }]);
+            Ok(())
+        });
         if let Err(error) = taken {
             parsed.rejects.push(row.reject(error));
+            parsed.failed.extend(removal(row));
         }
     }
-    parsed.body = crate::files::rows::Body::Groups(groups);
+    parsed.body = Body::Groups(groups);
     parsed
 }

@@ -1,5 +1,7 @@
 //! Items, their units, kits and relations, and other parties' numbers of them.
 
+use std::collections::BTreeSet;
+
 use pannier_protocol::change::{
     Item, ItemRemoved, KitComponent, Reference, ReferenceKind, ReferenceRemoved, Relation,
 };
@@ -12,36 +14,41 @@ use crate::files::row::{Cell, CellError, Row};
 use crate::files::table::REMOVED;
 
 pub(super) fn items(rows: &[Row<'_>]) -> Parsed {
-    let mut parsed = Parsed::default();
+    let (mut parsed, mut gone) = (Parsed::default(), BTreeSet::new());
     let mut items: Gathered<'_, ItemId, Item> = Gathered::new();
     for row in rows {
         let taken = (|| -> Cell<()> {
             let id: ItemId = row.needed_id("item")?;
             if row.yes(REMOVED)? {
-                parsed.removed.push(Change::ItemRemoved(ItemRemoved { item: id }));
+                gone.insert(id);
                 return Ok(());
             }
-            let first = item(row, id.clone());
-            let unit = uom(row)?;
-            items.add(
-                *row,
-                id,
-                || first,
-                false,
-                |item| unit.map_or(Ok(()), |unit| add_uom(&mut item.uoms, unit)),
-            );
+            gone.remove(&id);
+            let (first, unit) = (item(row, id.clone()), uom(row));
+            items.add(*row, id, false, |item| {
+                if item.is_none() {
+                    *item = Some(first?);
+                }
+                match (item, unit?) {
+                    (Some(item), Some(unit)) => add_uom(&mut item.uoms, unit),
+                    (Some(_) | None, _) => Ok(()),
+                }
+            });
             Ok(())
         })();
         if let Err(error) = taken {
             items.reject(*row, error);
         }
     }
-    let (built, rejects) = items.finish(|_, item| {
+    let finished = items.finish(|_, item| {
         checked(Change::Item(item.clone()))?;
         Ok(item)
     });
-    parsed.body = Body::Items(built);
-    parsed.rejects = rejects;
+    parsed.body = Body::Items(finished.built);
+    parsed.rejects = finished.rejects;
+    let removal = |item| Change::ItemRemoved(ItemRemoved { item });
+    parsed.removed = gone.into_iter().map(removal).collect();
+    parsed.failed = finished.failed.into_iter().map(removal).collect();
     parsed
 }
 
@@ -129,25 +136,22 @@ fn details<T>(
     for row in rows {
         let key = row.needed_id::<ItemId>("item").and_then(|item| Ok((item, row.yes(REMOVED)?)));
         match key {
-            Ok((item, removed)) => lists.add(
-                *row,
-                item,
-                || Ok(Vec::new()),
-                false,
-                |list| if removed { Ok(()) } else { add(row, list) },
-            ),
+            Ok((item, removed)) => lists.add(*row, item, false, |list| {
+                let list = list.get_or_insert_default();
+                if removed { Ok(()) } else { add(row, list) }
+            }),
             Err(error) => lists.reject(*row, error),
         }
     }
-    let (built, rejects) = lists.finish(|item, list| Ok((item, list)));
-    Parsed { body: body(built), removed: Vec::new(), rejects }
+    let finished = lists.finish(|item, list| Ok((item.clone(), list)));
+    Parsed { body: body(finished.built), rejects: finished.rejects, ..Parsed::default() }
 }
 
 pub(super) fn references(rows: &[Row<'_>]) -> Parsed {
     let reference = |row: &Row<'_>| {
         let (kind, number) = reference_key(row)?;
         let (item, uom) = (row.needed_id("item")?, row.id("uom")?);
-        Ok(Some(Change::Reference(Reference { kind, number, item, uom })))
+        Ok(Change::Reference(Reference { kind, number, item, uom }))
     };
     one_by_one(rows, reference, |row| {
         let (kind, number) = reference_key(row)?;

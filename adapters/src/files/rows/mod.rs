@@ -23,9 +23,12 @@ use super::table::FileTable;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Parsed {
     pub(super) body: Body,
-    /// Changes that take rows away.
+    /// Changes that take rows away, after the body: what a later row stated again is not among them.
     pub(super) removed: Vec<Change>,
     pub(super) rejects: Vec<Reject>,
+    /// Removals of rows that were rejected with a readable key: in a full file they stay as they were, for a
+    /// mistyped price is no reason to take the item off the shelf.
+    pub(super) failed: Vec<Change>,
 }
 
 #[derive(Debug, PartialEq, Eq)]

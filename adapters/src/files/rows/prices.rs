@@ -1,13 +1,13 @@
 //! Scopes of prices, their rows with ladders, and caps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pannier_protocol::change::{
     Break, Cap, CapBasis, CapRemoved, Method, ParentList, PriceKey, PriceRow, PriceScope, Prices,
     PricesRemoved, ScopeHeader, ScopeMember, ScopeRemoved,
 };
 use pannier_protocol::limits::PRICE_ROWS_MAX;
-use pannier_protocol::{Change, Currency, DateEdge, Decimal};
+use pannier_protocol::{Change, Currency, DateEdge, Decimal, LocalDate, Zone};
 
 use super::gather::{Gathered, checked, one_by_one};
 use super::{Body, Parsed};
@@ -34,26 +34,38 @@ fn scope(row: &Row<'_>) -> Cell<PriceScope> {
 }
 
 pub(super) fn scopes(rows: &[Row<'_>]) -> Parsed {
-    let mut removed = Vec::new();
+    let mut gone = BTreeSet::new();
     let mut headers: Gathered<'_, PriceScope, ScopeHeader> = Gathered::new();
     for row in rows {
         let taken = (|| -> Cell<()> {
             let scope = scope(row)?;
             if row.yes(REMOVED)? {
-                removed.push(Change::ScopeRemoved(ScopeRemoved { scope }));
+                gone.insert(scope);
                 return Ok(());
             }
-            let one = header(row, scope.clone())?;
-            let empty = ScopeHeader { members: Vec::new(), ..one.clone() };
-            headers.add(*row, scope, || Ok(empty), true, |header| merge(header, &one));
+            gone.remove(&scope);
+            let one = header(row, scope.clone());
+            headers.add(*row, scope, true, |header| {
+                let one = one?;
+                match header {
+                    Some(header) => merge(header, &one),
+                    None => {
+                        *header = Some(one);
+                        Ok(())
+                    }
+                }
+            });
             Ok(())
         })();
         if let Err(error) = taken {
             headers.reject(*row, error);
         }
     }
-    let (groups, rejects) = headers.finish(|_, header| Ok(vec![checked(Change::Scope(header))?]));
-    Parsed { body: Body::Groups(groups), removed, rejects }
+    let finished = headers.finish(|_, header| Ok(vec![checked(Change::Scope(header))?]));
+    let removal = |scope| Change::ScopeRemoved(ScopeRemoved { scope });
+    let removed = gone.into_iter().map(removal).collect();
+    let failed = finished.failed.into_iter().map(removal).collect();
+    Parsed { body: Body::Groups(finished.built), removed, rejects: finished.rejects, failed }
 }
 
 fn header(row: &Row<'_>, scope: PriceScope) -> Cell<ScopeHeader> {
@@ -81,65 +93,65 @@ fn merge(header: &mut ScopeHeader, row: &ScopeHeader) -> Cell<()> {
     Ok(())
 }
 
-/// What the rows of one `prices` change share.
-type Sheaf = (PriceScope, Currency, Option<Dated>, Option<Dated>);
-/// A date edge that can be a key.
-type Dated = (String, bool);
-
-/// One ladder while its rungs are gathered.
-struct Ladder {
-    from: Option<DateEdge>,
-    to: Option<DateEdge>,
-    row: PriceRow,
+/// What the rows of one `prices` change share, as a key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Sheaf {
+    scope: PriceScope,
+    currency: Currency,
+    from: Option<LocalDate>,
+    /// With whether that day still counts.
+    to: Option<(LocalDate, bool)>,
 }
 
 pub(super) fn prices(rows: &[Row<'_>]) -> Parsed {
-    let mut removed = Vec::new();
-    let mut ladders: Gathered<'_, (Sheaf, PriceKey), Ladder> = Gathered::new();
+    let mut gone = BTreeSet::new();
+    let mut ladders: Gathered<'_, (Sheaf, PriceKey), PriceRow> = Gathered::new();
+    let zone = rows.first().map_or_else(Zone::utc, |row| row.mapping().zone.clone());
+    let removal = |(sheaf, key): (Sheaf, PriceKey)| {
+        let Sheaf { scope, currency, from, .. } = sheaf;
+        let from = from.map(|date| DateEdge { date, inclusive: true, zone: zone.clone() });
+        Change::PricesRemoved(PricesRemoved { scope, currency, from, rows: vec![key] })
+    };
     for row in rows {
         let taken = (|| -> Cell<()> {
-            let (sheaf, key, from, to) = ladder_key(row)?;
+            let (sheaf, key) = ladder_key(row)?;
             if row.yes(REMOVED)? {
-                let (scope, currency, ..) = sheaf;
-                removed.push(Change::PricesRemoved(PricesRemoved { scope, currency, from, rows: vec![key] }));
+                gone.insert((sheaf, key));
                 return Ok(());
             }
-            let start = PriceRow { key: key.clone(), ..rate(row)? };
-            let first = start.clone();
-            ladders.add(
-                *row,
-                (sheaf, key),
-                || Ok(Ladder { from, to, row: first }),
-                true,
-                |ladder| climb(&mut ladder.row, &start, row),
-            );
+            gone.remove(&(sheaf.clone(), key.clone()));
+            let start = rate(row, key.clone());
+            ladders.add(*row, (sheaf, key), true, |ladder| {
+                let start = start?;
+                climb(ladder.get_or_insert_with(|| start.clone()), &start, row)
+            });
             Ok(())
         })();
         if let Err(error) = taken {
             ladders.reject(*row, error);
         }
     }
-    let (built, rejects) =
-        ladders.finish(|((scope, currency, ..), _), ladder| built(scope, currency, ladder));
-    let built = built.into_iter().flatten().collect();
-    Parsed { body: Body::Groups(by_scope(built)), removed, rejects }
+    let finished = ladders.finish(|(sheaf, _), ladder| built(sheaf, ladder, &zone));
+    let groups = by_scope(finished.built.into_iter().flatten().collect());
+    let removed = gone.into_iter().map(removal).collect();
+    let failed = finished.failed.into_iter().map(removal).collect();
+    Parsed { body: Body::Groups(groups), removed, rejects: finished.rejects, failed }
 }
 
-fn ladder_key(row: &Row<'_>) -> Cell<(Sheaf, PriceKey, Option<DateEdge>, Option<DateEdge>)> {
+fn ladder_key(row: &Row<'_>) -> Cell<(Sheaf, PriceKey)> {
     let currency = row.need("currency", row.currency("currency")?)?;
-    let (from, to) = (row.start("from")?, row.end("to")?);
-    let dated = |edge: &Option<DateEdge>| edge.as_ref().map(|edge| (edge.date.to_string(), edge.inclusive));
+    let (from, to) = (row.date("from")?, row.end("to")?.map(|edge| (edge.date, edge.inclusive)));
     let item = row.id("item")?;
     let class = if item.is_none() { row.id("class")? } else { None };
     if item.is_none() && class.is_none() {
         return Err(CellError::row("names neither an item nor a class"));
     }
     let key = PriceKey { item, class, uom: row.id("uom")?, warehouse: row.id("warehouse")? };
-    Ok(((scope(row)?, currency, dated(&from), dated(&to)), key, from, to))
+    Ok((Sheaf { scope: scope(row)?, currency, from, to }, key))
 }
 
-/// What the rungs of a ladder share. Its key is put in by the caller.
-fn rate(row: &Row<'_>) -> Cell<PriceRow> {
+/// What the rungs of a ladder share.
+fn rate(row: &Row<'_>, key: PriceKey) -> Cell<PriceRow> {
     let method = match row.text("method")?.as_deref() {
         None | Some("fixed") => Method::Fixed,
         Some("incremental") => Method::Incremental,
@@ -156,7 +168,6 @@ fn rate(row: &Row<'_>) -> Cell<PriceRow> {
             return Err(CellError { column: "method".to_owned(), reason });
         }
     };
-    let key = PriceKey { item: None, class: None, uom: None, warehouse: None };
     let per = row.count("per")?.unwrap_or(1);
     Ok(PriceRow { key, per, method, break_uom: row.id("break_uom")?, breaks: Vec::new() })
 }
@@ -191,13 +202,15 @@ fn climb(ladder: &mut PriceRow, start: &PriceRow, row: &Row<'_>) -> Cell<()> {
 }
 
 /// A checked change of one row; none where every rung says "no price".
-fn built(scope: PriceScope, currency: Currency, ladder: Ladder) -> Cell<Option<Prices>> {
-    let Ladder { from, to, mut row } = ladder;
-    if row.breaks.is_empty() {
+fn built(sheaf: &Sheaf, mut ladder: PriceRow, zone: &Zone) -> Cell<Option<Prices>> {
+    if ladder.breaks.is_empty() {
         return Ok(None);
     }
-    row.breaks.sort_by_key(|rung| rung.0);
-    let prices = Prices { scope, currency, from, to, rows: vec![row] };
+    ladder.breaks.sort_by_key(|rung| rung.0);
+    let Sheaf { scope, currency, from, to } = sheaf.clone();
+    let from = from.map(|date| DateEdge { date, inclusive: true, zone: zone.clone() });
+    let to = to.map(|(date, inclusive)| DateEdge { date, inclusive, zone: zone.clone() });
+    let prices = Prices { scope, currency, from, to, rows: vec![ladder] };
     checked(Change::Prices(prices.clone()))?;
     Ok(Some(prices))
 }
@@ -223,7 +236,7 @@ fn by_scope(ladders: Vec<Prices>) -> Vec<Vec<Change>> {
 
 pub(super) fn caps(rows: &[Row<'_>]) -> Parsed {
     let cap = |row: &Row<'_>| {
-        Ok(Some(Change::Cap(Cap {
+        Ok(Change::Cap(Cap {
             contract: row.needed_id("contract")?,
             item: row.id("item")?,
             basis: row.need("basis", row.word::<CapBasis>("basis")?)?,
@@ -231,7 +244,7 @@ pub(super) fn caps(rows: &[Row<'_>]) -> Parsed {
             consumed: row.needed_decimal("consumed")?,
             past: row.word("past")?.unwrap_or_default(),
             reflects: None,
-        })))
+        }))
     };
     one_by_one(rows, cap, |row| {
         Ok(Change::CapRemoved(CapRemoved { contract: row.needed_id("contract")?, item: row.id("item")? }))

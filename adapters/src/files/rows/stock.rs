@@ -32,7 +32,7 @@ fn cell_of(row: &Row<'_>) -> Cell<(ItemId, WarehouseId)> {
 pub(super) fn stock(rows: &[Row<'_>], units: &Units<'_>) -> Parsed {
     let set = |row: &Row<'_>| {
         let (item, warehouse) = cell_of(row)?;
-        Ok(Some(Change::StockSet(StockSet {
+        Ok(Change::StockSet(StockSet {
             uom: units.uom(row, &item)?,
             item,
             warehouse,
@@ -43,7 +43,7 @@ pub(super) fn stock(rows: &[Row<'_>], units: &Units<'_>) -> Parsed {
             on_hand_is_net: row.yes("on_hand_is_net")?,
             receipts: Vec::new(),
             reflects: None,
-        })))
+        }))
     };
     one_by_one(rows, set, |row| {
         let (item, warehouse) = cell_of(row)?;
@@ -54,7 +54,7 @@ pub(super) fn stock(rows: &[Row<'_>], units: &Units<'_>) -> Parsed {
 pub(super) fn supply(rows: &[Row<'_>], units: &Units<'_>) -> Parsed {
     let set = |row: &Row<'_>| {
         let (item, warehouse) = cell_of(row)?;
-        Ok(Some(Change::SupplySet(SupplySet {
+        Ok(Change::SupplySet(SupplySet {
             uom: units.uom(row, &item)?,
             item,
             warehouse,
@@ -62,7 +62,7 @@ pub(super) fn supply(rows: &[Row<'_>], units: &Units<'_>) -> Parsed {
             date: row.need("date", row.date("date")?)?,
             quantity: row.needed_decimal("quantity")?,
             received: row.decimal("received")?.unwrap_or(Decimal::ZERO),
-        })))
+        }))
     };
     one_by_one(rows, set, |row| {
         let (item, warehouse) = cell_of(row)?;
@@ -71,12 +71,16 @@ pub(super) fn supply(rows: &[Row<'_>], units: &Units<'_>) -> Parsed {
 }
 
 pub(super) fn safety(rows: &[Row<'_>], units: &Units<'_>) -> Parsed {
-    let set = |row: &Row<'_>, quantity| {
+    let set = |row: &Row<'_>| {
         let (item, warehouse) = cell_of(row)?;
         let uom = units.uom(row, &item)?;
-        Ok(Change::SafetySet(SafetySet { item, warehouse, uom, quantity }))
+        Ok(Change::SafetySet(SafetySet { item, warehouse, uom, quantity: row.needed_decimal("quantity")? }))
     };
-    one_by_one(rows, |row| set(row, row.needed_decimal("quantity")?).map(Some), |row| set(row, Decimal::ZERO))
+    one_by_one(rows, set, |row| {
+        let (item, warehouse) = cell_of(row)?;
+        let uom = units.uom(row, &item).unwrap_or_else(|_| any_uom());
+        Ok(Change::SafetySet(SafetySet { item, warehouse, uom, quantity: Decimal::ZERO }))
+    })
 }
 
 /// All lots of one cell are one change; a bad lot spoils its cell, whose sellable quantity would be wrong.
@@ -91,15 +95,14 @@ pub(super) fn lots(rows: &[Row<'_>], units: &Units<'_>) -> Parsed {
                 continue;
             }
         };
-        let make = || {
-            let (item, warehouse) = (item.clone(), warehouse.clone());
-            Ok(LotsSet { uom: units.uom(row, &item)?, item, warehouse, lots: Vec::new() })
-        };
-        cells.add(*row, (item.clone(), warehouse.clone()), make, true, |cell| {
+        cells.add(*row, (item.clone(), warehouse.clone()), true, |cell| {
+            let uom = units.uom(row, &item)?;
+            let cell =
+                cell.get_or_insert_with(|| LotsSet { item, warehouse, uom: uom.clone(), lots: Vec::new() });
             if removed {
                 return Ok(());
             }
-            if units.uom(row, &cell.item)? != cell.uom {
+            if uom != cell.uom {
                 return Err(CellError::row(format!("counts in another unit than {}", cell.uom)));
             }
             let lot = row.needed_id("lot")?;
@@ -111,6 +114,16 @@ pub(super) fn lots(rows: &[Row<'_>], units: &Units<'_>) -> Parsed {
             Ok(())
         });
     }
-    let (groups, rejects) = cells.finish(|_, cell| Ok(vec![checked(Change::LotsSet(cell))?]));
-    Parsed { body: Body::Groups(groups), removed: Vec::new(), rejects }
+    let finished = cells.finish(|_, cell| Ok(vec![checked(Change::LotsSet(cell))?]));
+    let removal = |(item, warehouse): (ItemId, WarehouseId)| {
+        let uom = (units.base_uom)(&item).unwrap_or_else(any_uom);
+        Change::LotsSet(LotsSet { item, warehouse, uom, lots: Vec::new() })
+    };
+    let failed = finished.failed.into_iter().map(removal).collect();
+    Parsed { body: Body::Groups(finished.built), rejects: finished.rejects, failed, ..Parsed::default() }
+}
+
+/// A removal is in no unit.
+fn any_uom() -> UomCode {
+    UomCode::new("EA").expect("two letters are a unit")
 }

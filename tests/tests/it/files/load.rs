@@ -1,6 +1,7 @@
 //! Folders that are loaded once: every kind of file, rejects, parking, and what a later file changes.
 
 use pannier_core::entry::Effect;
+use pannier_core::rows::Rows;
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{AccountId, Partition, SourceId};
 use serde_json::json;
@@ -121,15 +122,15 @@ async fn files_of_every_kind_arrive_where_they_belong() {
         price(json!({"list": "STD"}), "A", &[["0", "2"]]),
         price(json!({"list": "STD"}), "B", &[["0", "3"]]),
     ];
-    assert_eq!(pannier_core::rows::Rows::digest(folded.shared()), catalog_digest(&shared));
+    assert_eq!(folded.shared().digest(), catalog_digest(&shared));
     let own = [
         contract("K-1", &["C-1-01"]),
         price(json!({"contract": "K-1"}), "A", &[["0", "1.2"], ["10", "1.1"]]),
     ];
     let rows = folded.family(family("C-1")).unwrap();
-    assert_eq!(pannier_core::rows::Rows::digest(rows), catalog_digest(&own));
+    assert_eq!(rows.digest(), catalog_digest(&own));
     let stock = [cell("A", "DAL", "10"), cell("B", "DAL", "20"), cell("A", "CHI", "5")];
-    assert_eq!(pannier_core::rows::Rows::digest(folded.stock()), stock_digest(&stock));
+    assert_eq!(folded.stock().digest(), stock_digest(&stock));
     assert_eq!(names(&site.folder()), Vec::<String>::new());
     assert_eq!(names(&site.folder().join("done")).len(), 6);
     let source = SourceId::new("erp-1").unwrap();
@@ -160,9 +161,9 @@ async fn later_files_change_what_they_cover_and_no_more() {
         price(json!({"list": "STD"}), "A", &[["0", "2"]]),
         price(json!({"list": "STD"}), "B", &[["0", "3"]]),
     ];
-    assert_eq!(pannier_core::rows::Rows::digest(folded.shared()), catalog_digest(&shared));
+    assert_eq!(folded.shared().digest(), catalog_digest(&shared));
     let stock = [cell("A", "DAL", "10"), cell("B", "DAL", "20"), cell("A", "CHI", "6")];
-    assert_eq!(pannier_core::rows::Rows::digest(folded.stock()), stock_digest(&stock));
+    assert_eq!(folded.stock().digest(), stock_digest(&stock));
 }
 
 /// The one row of K-1 is replaced by another: the node parks what removes more than a tenth of a scope.
@@ -199,4 +200,7 @@ async fn bad_rows_are_set_aside_and_bad_files_parked() {
     let summary = site.load().await;
     assert_eq!(summary.files[0].parked, None);
     assert_eq!(names(&site.folder().join("parked")), Vec::<String>::new());
+    let folded = site.fold().await;
+    let stock = [cell("A", "DAL", "11"), cell("B", "DAL", "20"), cell("A", "CHI", "7")];
+    assert_eq!(folded.stock().digest(), stock_digest(&stock), "a bad row leaves what was there");
 }

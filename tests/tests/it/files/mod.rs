@@ -1,6 +1,8 @@
 //! The file adapter and its runner against a real nats-server, their messages folded by the core.
 
+mod crash;
 mod load;
+mod repeat;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
