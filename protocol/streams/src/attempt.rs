@@ -79,6 +79,7 @@ enum Sent {
     Unknown(String),
 }
 
+#[derive(Debug, PartialEq, Eq)]
 enum Next {
     SendAgain(Duration),
     Read(Duration),
@@ -190,5 +191,33 @@ fn after_refusal(code: u64, unknown: bool, pause: Duration) -> Next {
         // An earlier send of the same bytes may have been taken: that is for the stream to say.
         CODE_CLIENT | 10_052 | 10_054 | 10_057 | 10_060 | 10_076 | 10_109 if !unknown => Next::GiveUp,
         _ => Next::Read(pause),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_say_what_is_next() {
+        let pause = Duration::from_millis(50);
+        for (code, wanted) in [
+            (10_071, Next::Read(Duration::ZERO)),
+            (10_164, Next::Read(pause)),
+            (10_158, Next::Read(pause)),
+            (10_167, Next::Read(OVERLOAD_PAUSE)),
+            (10_077, Next::Read(pause)),
+            (10_054, Next::GiveUp),
+            (10_060, Next::GiveUp),
+            (CODE_CLIENT, Next::GiveUp),
+            (19_999, Next::Read(pause)),
+        ] {
+            assert_eq!(after_refusal(code, false, pause), wanted, "{code}");
+        }
+        assert_eq!(
+            after_refusal(10_054, true, pause),
+            Next::Read(pause),
+            "an earlier send may have been taken"
+        );
     }
 }

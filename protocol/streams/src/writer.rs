@@ -7,7 +7,8 @@
 //! cannot be invented and the later claim is the greater one.
 //!
 //! At most one message is in flight: with two, the refusal of the first says nothing about the second.
-//! What an attempt goes through until its fate is known is in [`crate::attempt`].
+//! What an attempt goes through until its fate is known is in the
+//! `attempt` module.
 
 use async_nats::header::NATS_MESSAGE_ID;
 use bytes::Bytes;
