@@ -109,7 +109,7 @@ impl StockRows {
     fn apply_one(&self, stated: &Stated<'_>, touched: &mut Touched<'_>) -> Result<u128, RowRejection> {
         let (version, dictionary) = (stated.version, &self.dictionary);
         match stated.change {
-            Change::StockSet(set) => touched.interned(&set.item, stated).set_cell(set),
+            Change::StockSet(set) => touched.interned(&set.item, stated).set_cell(set, stated.change),
             Change::StockAdjust(adjust) => {
                 let item = dictionary.items.intern(adjust.item.as_str());
                 touched.draft(item, stated).adjust_cell(adjust)?;
@@ -119,15 +119,15 @@ impl StockRows {
                     draft.remove_cell(removed);
                 }
             }
-            Change::SupplySet(set) => touched.interned(&set.item, stated).set_supply(set),
+            Change::SupplySet(set) => touched.interned(&set.item, stated).set_supply(set, stated.change),
             Change::SupplyRemoved(removed) => {
                 if let Some(draft) = touched.known(&removed.item, stated) {
                     draft.remove_supply(removed);
                 }
             }
-            Change::LotsSet(set) => touched.interned(&set.item, stated).set_lots(set),
-            Change::SafetySet(set) => touched.interned(&set.item, stated).set_safety(set),
-            Change::OversellSet(set) => touched.interned(&set.item, stated).set_oversell(set),
+            Change::LotsSet(set) => touched.interned(&set.item, stated).set_lots(set, stated.change),
+            Change::SafetySet(set) => touched.interned(&set.item, stated).set_safety(set, stated.change),
+            Change::OversellSet(set) => touched.interned(&set.item, stated).set_oversell(set, stated.change),
             Change::Credit(credit) => return Ok(self.balances.set_credit(credit, version, dictionary)),
             Change::CreditRemoved(removed) => return Ok(self.balances.remove_credit(removed, dictionary)),
             Change::Cap(cap) => return Ok(self.balances.set_cap(cap, version, dictionary)),

@@ -30,11 +30,15 @@ impl Draft<'_> {
         self.dictionary.warehouses.get(warehouse)
     }
 
-    pub(super) fn set_cell(&mut self, set: &StockSet) {
-        self.put_cell(set, self.version);
+    pub(super) fn set_cell(&mut self, set: &StockSet, stated: &Change) {
+        let hash = match set.reflects {
+            None => RowHash::of(stated),
+            Some(_) => RowHash::of(&Change::StockSet(StockSet { reflects: None, ..set.clone() })),
+        };
+        self.put_cell(set, self.version, hash);
     }
 
-    fn put_cell(&mut self, set: &StockSet, version: RowVersion) {
+    fn put_cell(&mut self, set: &StockSet, version: RowVersion, hash: RowHash) {
         let row = StockCell {
             warehouse: self.dictionary.warehouses.intern(set.warehouse.as_str()),
             uom: self.dictionary.uoms.intern(set.uom.as_str()),
@@ -45,7 +49,7 @@ impl Draft<'_> {
             on_hand_is_net: set.on_hand_is_net,
             receipts: Receipts::new(set.receipts.clone()),
             version,
-            hash: RowHash::of(&Change::StockSet(StockSet { reflects: None, ..set.clone() })),
+            hash,
         };
         upsert(&mut self.record.cells, row);
     }
@@ -91,7 +95,7 @@ impl Draft<'_> {
             reflects: None,
         };
         let version = cell.version;
-        self.put_cell(&set, version);
+        self.put_cell(&set, version, RowHash::of(&Change::StockSet(set.clone())));
         Ok(())
     }
 
@@ -101,7 +105,7 @@ impl Draft<'_> {
         }
     }
 
-    pub(super) fn set_supply(&mut self, set: &SupplySet) {
+    pub(super) fn set_supply(&mut self, set: &SupplySet, stated: &Change) {
         let row = SupplyLine {
             warehouse: self.dictionary.warehouses.intern(set.warehouse.as_str()),
             uom: self.dictionary.uoms.intern(set.uom.as_str()),
@@ -110,7 +114,7 @@ impl Draft<'_> {
             quantity: set.quantity,
             received: set.received,
             version: self.version,
-            hash: RowHash::of(&Change::SupplySet(set.clone())),
+            hash: RowHash::of(stated),
         };
         upsert(&mut self.beside().supply, row);
     }
@@ -121,7 +125,7 @@ impl Draft<'_> {
         }
     }
 
-    pub(super) fn set_lots(&mut self, set: &LotsSet) {
+    pub(super) fn set_lots(&mut self, set: &LotsSet, stated: &Change) {
         let warehouse = self.dictionary.warehouses.intern(set.warehouse.as_str());
         if set.lots.is_empty() {
             return remove(&mut self.beside().lots, &warehouse);
@@ -131,12 +135,12 @@ impl Draft<'_> {
             uom: self.dictionary.uoms.intern(set.uom.as_str()),
             lots: set.lots.as_slice().into(),
             version: self.version,
-            hash: RowHash::of(&Change::LotsSet(set.clone())),
+            hash: RowHash::of(stated),
         };
         upsert(&mut self.beside().lots, row);
     }
 
-    pub(super) fn set_safety(&mut self, set: &SafetySet) {
+    pub(super) fn set_safety(&mut self, set: &SafetySet, stated: &Change) {
         let warehouse = self.dictionary.warehouses.intern(set.warehouse.as_str());
         if set.quantity.is_zero() {
             return remove(&mut self.beside().safety, &warehouse);
@@ -146,13 +150,13 @@ impl Draft<'_> {
             uom: self.dictionary.uoms.intern(set.uom.as_str()),
             quantity: set.quantity,
             version: self.version,
-            hash: RowHash::of(&Change::SafetySet(set.clone())),
+            hash: RowHash::of(stated),
         };
         upsert(&mut self.beside().safety, row);
     }
 
-    pub(super) fn set_oversell(&mut self, set: &OversellSet) {
-        let hash = RowHash::of(&Change::OversellSet(set.clone()));
+    pub(super) fn set_oversell(&mut self, set: &OversellSet, stated: &Change) {
+        let hash = RowHash::of(stated);
         let row = Oversell { allowed: set.allowed, version: self.version, hash };
         upsert(&mut self.beside().oversell, row);
     }
