@@ -40,6 +40,16 @@ impl Exact {
         if other.0.numer() == &0 { None } else { self.0.checked_div(&other.0).map(Self) }
     }
 
+    /// Of the reduced fraction.
+    pub fn numerator(self) -> i128 {
+        *self.0.numer()
+    }
+
+    /// Of the reduced fraction; above 0.
+    pub fn denominator(self) -> i128 {
+        *self.0.denom()
+    }
+
     pub fn is_negative(self) -> bool {
         *self.0.numer() < 0
     }

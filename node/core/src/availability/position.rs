@@ -1,10 +1,8 @@
 //! What one warehouse has of one item by day, in base units, and what of it may be promised.
 
-use std::collections::BTreeMap;
-
 use pannier_protocol::Decimal;
 
-use super::taken::TakenOf;
+use super::taken::{self, TakenOf};
 use crate::quantity::Exact;
 
 /// Stock of one item at one warehouse, read once. Amounts are millionths of a base unit, days are counted
@@ -20,13 +18,24 @@ pub(super) struct Position {
     pub(super) losses: Vec<(i32, i128)>,
 }
 
-/// Available to promise, in base units.
-#[derive(Debug, Clone, PartialEq)]
+/// Available to promise. Amounts count parts of a millionth of a base unit: whole numbers, for a rational that is
+/// reduced at every step costs most of a lookup.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Atp {
+    /// Parts in a millionth; 1 unless earlier lines took fractions of it.
+    pub(super) parts: i128,
     /// What is on the shelf, bounded by ATP of today.
-    pub(super) now: Exact,
+    pub(super) now: i128,
     /// From day 0; each value holds until the next day named.
-    pub(super) steps: Vec<(i32, Exact)>,
+    pub(super) steps: Vec<(i32, i128)>,
+}
+
+/// What happens to a position on a day, and, summed up, how it stands at the end of it.
+#[derive(Clone, Copy)]
+struct Event {
+    day: i32,
+    comes: i128,
+    spoils: i128,
 }
 
 impl Position {
@@ -34,49 +43,56 @@ impl Position {
     /// under a later demand. With `keeping`, nothing leaves before day d, so lots that expire until then are
     /// no part of ATP(d). `None`: a sum is out of range.
     pub(super) fn atp(&self, taken: Option<&TakenOf>, keeping: bool) -> Option<Atp> {
-        let mut shelf = exact(self.shelf)?;
-        // Per day: what comes, and what spoils.
-        let mut days: BTreeMap<i32, (Exact, Exact)> = BTreeMap::from([(0, (Exact::ZERO, Exact::ZERO))]);
+        let parts = taken.map_or(Some(1), TakenOf::parts)?;
+        let mut shelf = self.shelf.checked_mul(parts)?;
+        let mut events = vec![Event { day: 0, comes: 0, spoils: 0 }];
         for (day, amount) in &self.moves {
-            let (comes, _) = days.entry(*day).or_insert((Exact::ZERO, Exact::ZERO));
-            *comes = comes.checked_add(exact(*amount)?)?;
+            events.push(Event { day: *day, comes: amount.checked_mul(parts)?, spoils: 0 });
         }
         for (day, amount) in self.losses.iter().filter(|_| keeping) {
-            let (_, spoils) = days.entry(*day).or_insert((Exact::ZERO, Exact::ZERO));
-            *spoils = spoils.checked_add(exact(*amount)?)?;
+            events.push(Event { day: *day, comes: 0, spoils: amount.checked_mul(parts)? });
         }
         if let Some(taken) = taken {
-            shelf = shelf.checked_sub(taken.shelf)?;
+            shelf = shelf.checked_sub(taken::in_parts(taken.shelf, parts)?)?;
             for (day, quantity) in &taken.dated {
-                let (comes, _) = days.entry(*day).or_insert((Exact::ZERO, Exact::ZERO));
-                *comes = comes.checked_sub(*quantity)?;
+                let comes = taken::in_parts(*quantity, parts)?.checked_neg()?;
+                events.push(Event { day: *day, comes, spoils: 0 });
             }
         }
-        let (mut projected, mut spoiled) = (shelf, Exact::ZERO);
-        let mut steps = Vec::with_capacity(days.len());
-        let mut losses = Vec::with_capacity(days.len());
-        for (day, (comes, spoils)) in days {
-            projected = projected.checked_add(comes)?;
-            spoiled = spoiled.checked_add(spoils)?;
-            steps.push((day, projected));
-            losses.push(spoiled);
+        events.sort_unstable_by_key(|event| event.day);
+
+        // Projected and spoiled at the end of each day.
+        let mut ends: Vec<Event> = Vec::with_capacity(events.len());
+        let (mut projected, mut spoiled) = (shelf, 0_i128);
+        for event in events {
+            projected = projected.checked_add(event.comes)?;
+            spoiled = spoiled.checked_add(event.spoils)?;
+            if ends.last().is_some_and(|end| end.day == event.day) {
+                ends.pop();
+            }
+            ends.push(Event { day: event.day, comes: projected, spoils: spoiled });
         }
         let mut least = projected;
-        for ((_, value), spoiled) in steps.iter_mut().zip(losses).rev() {
-            least = least.min(*value);
-            *value = least.checked_sub(spoiled)?;
+        let mut steps = Vec::with_capacity(ends.len());
+        for end in ends.iter().rev() {
+            least = least.min(end.comes);
+            steps.push((end.day, least.checked_sub(end.spoils)?));
         }
-        Some(Atp { now: shelf.min(steps[0].1), steps })
+        steps.reverse();
+        Some(Atp { parts, now: shelf.min(steps[0].1), steps })
     }
 }
 
 impl Atp {
-    pub(super) fn at(&self, day: i32) -> Exact {
-        let steps = self.steps.iter().rev();
-        steps.clone().find(|(from, _)| *from <= day).map_or(Exact::ZERO, |(_, value)| *value)
+    pub(super) fn at(&self, day: i32) -> i128 {
+        let mut steps = self.steps.iter().rev();
+        steps.find(|(from, _)| *from <= day).map_or(0, |(_, value)| *value)
     }
-}
 
-fn exact(micros: i128) -> Option<Exact> {
-    Exact::new(micros, i128::from(Decimal::SCALE))
+    /// How many whole steps of an order unit `amount` makes, where one unit takes `per_unit` base units; never
+    /// below 0. One division: nothing is rounded before.
+    pub(super) fn whole_steps(&self, amount: i128, per_unit: Exact, step: Decimal) -> Option<i128> {
+        let divisor = self.parts.checked_mul(per_unit.numerator())?.checked_mul(i128::from(step.micros()))?;
+        amount.max(0).checked_mul(per_unit.denominator())?.checked_div(divisor)
+    }
 }

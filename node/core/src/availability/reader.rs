@@ -28,7 +28,7 @@ pub(super) struct Reader<'a> {
 pub struct Flags {
     /// A row is stated in a unit that is no longer the item's base unit, and counted nothing.
     pub stale_unit: bool,
-    /// A source that owns rows of the answer has never sent any.
+    /// The source that owns rows of the answer, or, where nobody owns them, every source, has never sent any.
     pub owner_missing: bool,
 }
 
@@ -46,7 +46,7 @@ impl<'a> Reader<'a> {
             dictionary: question.dictionary,
             today: question.today,
             consulted: Consulted::default(),
-            flags: Flags::default(),
+            flags: Flags { owner_missing: question.ledger.chains.is_empty(), ..Flags::default() },
         }
     }
 
@@ -79,13 +79,12 @@ impl<'a> Reader<'a> {
         &mut self,
         records: &'r Records<'_>,
         table: Table,
-        warehouse: WarehouseNo,
+        warehouse: Option<&WarehouseId>,
         find: impl Fn(&'r ItemStock) -> Option<T>,
     ) -> Option<(T, &'a StockChain)> {
         let (ledger, policies) = (self.ledger, self.policies);
-        let id = WarehouseId::new(self.dictionary.warehouses.name(warehouse)).ok();
         let found = |at: usize| records.by_chain[at].as_deref().and_then(&find);
-        if let Some(owner) = policies.owner(table, id.as_ref(), records.item.class_id.as_ref()) {
+        if let Some(owner) = policies.owner(table, warehouse, records.item.class_id.as_ref()) {
             let at = self.owner_chain(owner)?;
             return Some((found(at)?, &ledger.chains[at]));
         }
@@ -119,15 +118,17 @@ impl<'a> Reader<'a> {
     /// lowers stock in another unit the whole warehouse counts nothing, for how much it lowers is unknown.
     pub(super) fn position(&mut self, records: &Records<'_>, warehouse: WarehouseNo) -> Position {
         let item = records.item;
+        let id = WarehouseId::new(self.dictionary.warehouses.name(warehouse)).ok();
+        let id = id.as_ref();
         let mut usable = true;
         let mut shelf: i128 = 0;
-        let cell = self.select(records, Table::Stock, warehouse, |record| record.cell(warehouse));
+        let cell = self.select(records, Table::Stock, id, |record| record.cell(warehouse));
         if let Some((cell, chain)) = cell {
             self.note_condemned(chain, cell.version, item, warehouse);
             usable &= self.is_base(item, cell.uom);
             shelf += sellable(cell);
         }
-        let safety = self.select(records, Table::Safety, warehouse, |record| record.safety(warehouse));
+        let safety = self.select(records, Table::Safety, id, |record| record.safety(warehouse));
         if let Some((safety, chain)) = safety {
             self.note_condemned(chain, safety.version, item, warehouse);
             usable &= self.is_base(item, safety.uom);
@@ -135,7 +136,7 @@ impl<'a> Reader<'a> {
         }
         let mut losses = Vec::new();
         if item.lot_tracked {
-            let lots = self.select(records, Table::Lots, warehouse, |record| record.lots(warehouse));
+            let lots = self.select(records, Table::Lots, id, |record| record.lots(warehouse));
             if let Some((lots, chain)) = lots {
                 self.note_condemned(chain, lots.version, item, warehouse);
                 usable &= self.is_base(item, lots.uom);
@@ -149,7 +150,7 @@ impl<'a> Reader<'a> {
             }
         }
         let receipts = cell.map_or(&[][..], |(cell, _)| cell.receipts());
-        let lines = self.select(records, Table::Supply, warehouse, |record| {
+        let lines = self.select(records, Table::Supply, id, |record| {
             Some(record.supply(warehouse)).filter(|lines| !lines.is_empty())
         });
         let mut moves = Vec::new();

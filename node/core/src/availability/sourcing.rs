@@ -38,10 +38,12 @@ impl Ladder {
     /// `ingredients` are what one order unit takes, in base units of each, with their ATP at the warehouse.
     /// One floor at the order's unit: what is left of a component is not lost to an inner one.
     pub(super) fn new(warehouse: WarehouseNo, ingredients: &[(Exact, Atp)], step: Decimal) -> Option<Self> {
-        let units = |amount: &dyn Fn(&Atp) -> Exact| {
-            let each = ingredients.iter().map(|(per_unit, atp)| amount(atp).checked_div(*per_unit));
-            let least = each.collect::<Option<Vec<_>>>()?.into_iter().min()?;
-            whole(least, step)
+        let units = |amount: &dyn Fn(&Atp) -> i128| {
+            let each =
+                ingredients.iter().map(|(per_unit, atp)| atp.whole_steps(amount(atp), *per_unit, step));
+            // `None` is the least: what cannot be computed is not there.
+            let micros = each.min()??.saturating_mul(i128::from(step.micros()));
+            Some(i64::try_from(micros).map_or(Decimal::MAX, Decimal::from_micros))
         };
         let mut days: Vec<i32> =
             ingredients.iter().flat_map(|(_, atp)| atp.steps.iter().map(|s| s.0)).collect();
@@ -63,13 +65,6 @@ impl Ladder {
         }
         self.steps.iter().find(|(_, units)| *units >= quantity).map(|(day, _)| Some(*day))
     }
-}
-
-/// The largest multiple of `step` not above, and never below 0.
-fn whole(amount: Exact, step: Decimal) -> Option<Decimal> {
-    let steps = amount.checked_div(Exact::from_decimal(step))?.floor().max(0);
-    let micros = steps.saturating_mul(i128::from(step.micros()));
-    Some(i64::try_from(micros).map_or(Decimal::MAX, Decimal::from_micros))
 }
 
 /// The sum over the warehouses of what they have now.

@@ -1,9 +1,12 @@
 //! What the lines of one request have promised already, so that they do not promise it twice.
 
+use pannier_protocol::Decimal;
 use rustc_hash::FxHashMap;
 
 use crate::dictionary::{ItemNo, WarehouseNo};
 use crate::quantity::Exact;
+
+const MILLION: i128 = Decimal::SCALE as i128;
 
 /// Base units that earlier lines of this request took, by item and warehouse.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +30,33 @@ pub(super) struct Taking {
     pub(super) day: Option<i32>,
     /// In base units.
     pub(super) quantity: Exact,
+}
+
+impl TakenOf {
+    /// The least number of parts of a millionth in which all that was taken is whole; `None`: there is none.
+    pub(super) fn parts(&self) -> Option<i128> {
+        let each = self.dated.iter().map(|(_, quantity)| quantity).chain([&self.shelf]);
+        let mut parts: i128 = 1;
+        for quantity in each {
+            let needed = quantity.denominator() / common_divisor(quantity.denominator(), MILLION);
+            parts = parts.checked_mul(needed / common_divisor(parts, needed))?;
+        }
+        Some(parts)
+    }
+}
+
+/// A quantity that is whole in these parts.
+pub(super) fn in_parts(quantity: Exact, parts: i128) -> Option<i128> {
+    let unit = MILLION.checked_mul(parts)?;
+    quantity.numerator().checked_mul(unit / quantity.denominator())
+}
+
+/// Of two numbers above 0.
+fn common_divisor(mut a: i128, mut b: i128) -> i128 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 impl Taken {

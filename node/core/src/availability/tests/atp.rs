@@ -14,8 +14,8 @@ use pannier_protocol::Decimal;
 
 const SCALE: i128 = Decimal::SCALE as i128;
 
-fn pieces(amount: Exact) -> i128 {
-    amount.floor()
+fn pieces(amount: i128) -> i128 {
+    amount.div_euclid(SCALE)
 }
 
 fn position(shelf: i128, moves: &[(i32, i128)]) -> Position {

@@ -305,6 +305,16 @@ fn ownership_selects_whose_rows_count() {
 }
 
 #[test]
+fn without_any_source_nothing_is_known() {
+    World::new(&[item("A", "")]).check(
+        &["A 1"],
+        &expect![[r#"
+            A 1: out_of_stock 0 (), never whole: , owner missing
+        "#]],
+    );
+}
+
+#[test]
 fn every_chain_that_could_have_said_otherwise_is_noted() {
     let sources = |world: &World| -> Vec<String> {
         let promise = world.promise("A 1", Ask { warehouse: Some("DAL"), ..Ask::default() });
