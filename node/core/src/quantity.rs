@@ -20,7 +20,11 @@ impl Exact {
     }
 
     pub fn from_decimal(decimal: Decimal) -> Self {
-        Self(Ratio::new(i128::from(decimal.micros()), i128::from(Decimal::SCALE)))
+        let (micros, scale) = (decimal.micros(), Decimal::SCALE);
+        if micros % scale == 0 {
+            return Self(Ratio::from_integer(i128::from(micros / scale)));
+        }
+        Self(Ratio::new(i128::from(micros), i128::from(scale)))
     }
 
     pub fn checked_add(self, other: Self) -> Option<Self> {
@@ -32,11 +36,18 @@ impl Exact {
     }
 
     pub fn checked_mul(self, other: Self) -> Option<Self> {
+        // Most factors are 1, and the common divisors of `i128` are dear.
+        if other == Self::ONE {
+            return Some(self);
+        }
         self.0.checked_mul(&other.0).map(Self)
     }
 
     /// `None` also when `other` is 0.
     pub fn checked_div(self, other: Self) -> Option<Self> {
+        if other == Self::ONE {
+            return Some(self);
+        }
         if other.0.numer() == &0 { None } else { self.0.checked_div(&other.0).map(Self) }
     }
 

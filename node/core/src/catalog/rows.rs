@@ -66,11 +66,11 @@ impl CatalogRows {
         self.prices.scope(scope)
     }
 
-    pub fn serving(&self, served: Served) -> Option<Arc<[ScopeNo]>> {
+    pub(crate) fn serving(&self, served: Served) -> Option<Arc<[ScopeNo]>> {
         self.prices.serving(served)
     }
 
-    pub fn terms(&self) -> &TermsTable {
+    pub(crate) fn terms(&self) -> &TermsTable {
         self.prices.terms()
     }
 

@@ -135,10 +135,12 @@ impl<'a> Line<'a> {
             Some(uom) => factor_of(item, uom)?,
             None => factor,
         };
-        let step = self.in_range(
-            self.base_quantity.checked_div(break_factor).and_then(|quantity| step(&pricing, quantity)),
-        )??;
-        let bound = self.in_range(Exact::from_decimal(step.bound).checked_mul(break_factor))?;
+        let quantity = || self.base_quantity.checked_div(break_factor);
+        let step = self.in_range(step(&pricing, quantity))??;
+        let bound = match step.bound.is_zero() {
+            true => Exact::ZERO,
+            false => self.in_range(Exact::from_decimal(step.bound).checked_mul(break_factor))?,
+        };
         let orders_unit = uom == self.question.unit.uom;
         let DatedRow { start, end, .. } = dated;
         Some(Candidate { scope, part, row, start, end, factor, step, bound, orders_unit })

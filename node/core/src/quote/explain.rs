@@ -113,10 +113,7 @@ impl Reasons<'_, '_> {
         let uom = row.place.uom().unwrap_or(question.item.base_uom);
         let factor = factor_of(question.item, pricing.break_uom.unwrap_or(uom));
         let sellable = factor_of(question.item, uom).is_some();
-        let satisfied = || {
-            let quantity = self.line.base_quantity.checked_div(factor?)?;
-            step(&pricing, quantity)?
-        };
+        let satisfied = || step(&pricing, || self.line.base_quantity.checked_div(factor?))?;
         Some(if !self.counts(scope, part, row) {
             RejectedReason::NotOwner
         } else if terms.currency != question.currency {

@@ -25,9 +25,15 @@ pub(super) fn is_derived(method: &Method) -> bool {
 
 /// The step of `pricing` for `quantity`, which is in the breaks' unit; there is none below the first bound of
 /// a row that prices all units alike. `None` out of range.
-pub(super) fn step(pricing: &Pricing<'_>, quantity: Exact) -> Option<Option<Step>> {
+pub(super) fn step(pricing: &Pricing<'_>, quantity: impl FnOnce() -> Option<Exact>) -> Option<Option<Step>> {
     let breaks = pricing.breaks();
-    let satisfied = breaks.iter().rev().find(|step| reaches(quantity, step.0));
+    if let [Break(bound, value)] = breaks
+        && bound.is_zero()
+    {
+        return Some(Some(Step { bound: *bound, value: Exact::from_decimal(*value) }));
+    }
+    let quantity = quantity()?;
+    let satisfied = breaks.iter().rfind(|step| reaches(quantity, step.0));
     if *pricing.method == Method::Incremental {
         let bound = satisfied.map_or(Decimal::ZERO, |step| step.0);
         return Some(Some(Step { bound, value: average(breaks, quantity)? }));

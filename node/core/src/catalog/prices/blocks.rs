@@ -133,7 +133,7 @@ impl BlocksEdit {
     }
 
     /// Where a row of this key is, or belongs.
-    fn place(&self, key: &RowKey, terms: &TermsTable) -> Result<Cursor, Cursor> {
+    pub(super) fn place(&self, key: &RowKey, terms: &TermsTable) -> Result<Cursor, Cursor> {
         let before = |row: &Row| row.key(terms) < *key;
         let block = self.blocks.partition_point(|block| block.rows().last().is_some_and(before));
         if block == self.blocks.len() {
@@ -147,14 +147,13 @@ impl BlocksEdit {
         if rows.get(row).is_some_and(|found| found.key(terms) == *key) { Ok(at) } else { Err(at) }
     }
 
-    pub(super) fn find(&self, key: &RowKey, terms: &TermsTable) -> Option<&Row> {
-        let at = self.place(key, terms).ok()?;
-        self.blocks[at.block].rows().get(at.row)
+    /// The row at a cursor that [`BlocksEdit::place`] found.
+    pub(super) fn at(&self, at: Cursor) -> Option<&Row> {
+        self.blocks.get(at.block)?.rows().get(at.row)
     }
 
-    /// Rows from the last one before `key` on, in order.
-    pub(super) fn around<'a>(&'a self, key: &RowKey, terms: &TermsTable) -> impl Iterator<Item = &'a Row> {
-        let (Ok(at) | Err(at)) = self.place(key, terms);
+    /// Rows from the last one before a cursor on, in order.
+    pub(super) fn around(&self, at: Cursor) -> impl Iterator<Item = &Row> {
         let (block, row) = match (at.row.checked_sub(1), at.block.checked_sub(1)) {
             (Some(row), _) => (at.block, row),
             (None, Some(block)) => (block, self.blocks[block].rows().len() - 1),
@@ -164,9 +163,9 @@ impl BlocksEdit {
         blocks.iter().flat_map(EditBlock::rows).skip(row)
     }
 
-    /// Puts the row in its place; what was there.
-    pub(super) fn put(&mut self, row: Row, terms: &TermsTable) -> Option<Row> {
-        match self.place(&row.key(terms), terms) {
+    /// Puts a row where [`BlocksEdit::place`] said; what was there.
+    pub(super) fn put(&mut self, at: Result<Cursor, Cursor>, row: Row) -> Option<Row> {
+        match at {
             Ok(at) => Some(std::mem::replace(&mut self.blocks[at.block].open()[at.row], row)),
             Err(at) => {
                 if self.blocks.is_empty() {

@@ -25,7 +25,7 @@ pub(crate) struct PriceBook {
 
 /// Whom scopes serve that a lookup cannot name by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Served {
+pub(crate) enum Served {
     /// Contracts of this account or group scope.
     ContractsOf(ScopeNo),
     /// Promotions for this account or group scope.

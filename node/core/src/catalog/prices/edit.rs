@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pannier_protocol::Timestamp;
 use pannier_protocol::change::{PriceScope, Prices, PricesRemoved};
 
-use super::blocks::{Blocks, BlocksEdit};
+use super::blocks::{Blocks, BlocksEdit, Cursor};
 use super::digest::RowHasher;
 use super::row::{Place, Row, RowKey};
 use super::scope::{Header, Scope};
@@ -60,11 +60,13 @@ impl<'a> ScopeEdit<'a> {
     fn put_row(&mut self, row: Row, hasher: &mut RowHasher<'_>, rejected: &mut Vec<RowRejection>) {
         let key = row.key(self.terms);
         let deleted = self.scope.gone.get(&key).copied().unwrap_or_default();
-        let stated = self.blocks.find(&key, self.terms).map_or(RowVersion::default(), |row| row.version);
+        let mut at = self.blocks.place(&key, self.terms);
+        let stated =
+            at.ok().and_then(|at| self.blocks.at(at)).map_or(RowVersion::default(), |row| row.version);
         if row.version < self.scope.cleared.max(deleted).max(stated) {
             return;
         }
-        let overlapping = self.overlapping(&key, self.terms.get(row.terms).end);
+        let overlapping = self.overlapping(&key, at, self.terms.get(row.terms).end);
         if let Some((other, _)) = overlapping.iter().find(|(_, version)| *version <= row.version) {
             return rejected.push(self.overlap(&key, other));
         }
@@ -73,20 +75,27 @@ impl<'a> ScopeEdit<'a> {
                 self.scope.digest = self.scope.digest.wrapping_sub(hasher.hash(&evicted));
                 rejected.push(self.overlap(&other, &key));
             }
+            at = self.blocks.place(&key, self.terms);
         }
         if deleted != RowVersion::default() {
             Arc::make_mut(&mut self.scope.gone).remove(&key);
         }
         self.scope.digest = self.scope.digest.wrapping_add(hasher.hash(&row));
-        if let Some(replaced) = self.blocks.put(row, self.terms) {
+        if let Some(replaced) = self.blocks.put(at, row) {
             self.scope.digest = self.scope.digest.wrapping_sub(hasher.hash(&replaced));
         }
     }
 
-    /// Other rows of the key whose time meets that from the key's start to `end`.
-    fn overlapping(&self, key: &RowKey, end: Timestamp) -> Vec<(RowKey, RowVersion)> {
+    /// Other rows of the key, which belongs `at`, whose time meets that from the key's start to `end`.
+    fn overlapping(
+        &self,
+        key: &RowKey,
+        at: Result<Cursor, Cursor>,
+        end: Timestamp,
+    ) -> Vec<(RowKey, RowVersion)> {
+        let (Ok(at) | Err(at)) = at;
         let mut found = Vec::new();
-        for other in self.blocks.around(key, self.terms) {
+        for other in self.blocks.around(at) {
             let terms = self.terms.get(other.terms);
             let other_key = other.key(self.terms);
             let same = other_key.place == key.place && other_key.currency == key.currency;
@@ -116,7 +125,8 @@ impl<'a> ScopeEdit<'a> {
                     free.insert(version);
                 }
             }
-            if self.blocks.find(&key, self.terms).is_some_and(|row| row.version <= version)
+            let stated = self.blocks.place(&key, self.terms).ok().and_then(|at| self.blocks.at(at));
+            if stated.is_some_and(|row| row.version <= version)
                 && let Some(row) = self.blocks.remove(&key, self.terms)
             {
                 self.scope.digest = self.scope.digest.wrapping_sub(hasher.hash(&row));
@@ -136,7 +146,8 @@ impl<'a> ScopeEdit<'a> {
         self.scope.digest = 0;
         for row in before.iter().filter(|row| row.version > version) {
             self.scope.digest = self.scope.digest.wrapping_add(hasher.hash(row));
-            self.blocks.put(row.clone(), self.terms);
+            let at = self.blocks.place(&row.key(self.terms), self.terms);
+            self.blocks.put(at, row.clone());
         }
         if !self.scope.gone.is_empty() {
             Arc::make_mut(&mut self.scope.gone).retain(|_, gone| *gone > version);

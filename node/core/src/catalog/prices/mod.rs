@@ -10,11 +10,12 @@ mod terms;
 
 use pannier_protocol::change::PriceScope;
 
-pub use book::Served;
+pub(crate) use book::Served;
 pub(super) use book::{Part, PriceBook};
 pub use row::{Place, Pricing, Row, Target};
 pub use scope::{DatedRow, Header, Scope};
-pub use terms::{Terms, TermsTable};
+pub use terms::Terms;
+pub(crate) use terms::TermsTable;
 
 use crate::dictionary::Dictionary;
 

@@ -101,7 +101,7 @@ impl Scope {
     }
 
     /// Every row of a target, whatever its warehouse, currency and dates: what `explain` looks through.
-    pub fn rows_of<'a>(
+    pub(crate) fn rows_of<'a>(
         &'a self,
         target: Target,
         terms: &'a TermsTable,
@@ -116,7 +116,7 @@ impl Scope {
 
     /// Visits the rows of a target for a warehouse (or without one) in one currency that `span`, the header's,
     /// lets hold at `at`, and the next ones of each key to come.
-    pub fn visit<'a>(
+    pub(crate) fn visit<'a>(
         &'a self,
         terms: &'a TermsTable,
         shelf: (Target, Option<WarehouseNo>),

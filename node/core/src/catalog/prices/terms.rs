@@ -26,7 +26,7 @@ type Edge = Option<(LocalDate, bool, String)>;
 
 /// All terms of a chain, never forgotten: there are as many as currencies times pairs of dates.
 #[derive(Default)]
-pub struct TermsTable {
+pub(crate) struct TermsTable {
     numbers: Mutex<FxHashMap<(Currency, Edge, Edge), u32>>,
     terms: boxcar::Vec<Terms>,
 }
