@@ -10,7 +10,8 @@ use anyhow::Context;
 use pannier_adapters::files::{self, FilesConfig};
 use pannier_protocol::change::SnapshotApproved;
 use pannier_protocol::subject::Subject;
-use pannier_protocol::{Change, Epoch, MarkId, Partition, SourceId, StreamSequence};
+use pannier_protocol::{AsOf, Change, Epoch, MarkId, Partition, SourceId, StreamSequence};
+use pannier_streams::{Broker, Streams};
 
 use crate::broker::BrokerArgs;
 use crate::chain::{Held, OPERATOR};
@@ -88,13 +89,24 @@ fn load(config: &std::path::Path) -> anyhow::Result<FilesConfig> {
 
 async fn approve(args: ApproveArgs) -> anyhow::Result<()> {
     let (broker, streams) = args.broker.open("pannier snapshot").await?;
-    let on = if args.subject.in_ledger() {
+    data(publish(&broker, &streams, args.subject, StreamSequence(args.epoch), args.id).await?)
+}
+
+/// Publishes the word where the chain's fold reads it.
+pub(crate) async fn publish(
+    broker: &Broker,
+    streams: &Streams,
+    subject: Subject,
+    claim: StreamSequence,
+    id: MarkId,
+) -> anyhow::Result<AsOf> {
+    let on = if subject.in_ledger() {
         Subject::Control
     } else {
         Subject::Catalog(Partition::Shared, SourceId::new(OPERATOR)?)
     };
-    let epoch = Epoch { incarnation: streams.incarnation.clone(), claim: StreamSequence(args.epoch) };
-    let approved = SnapshotApproved { subject: args.subject, epoch, id: args.id };
-    let mut held = Held::operator(&broker, &streams, on).await?;
-    data(held.publish(vec![Change::SnapshotApproved(approved)], None).await?)
+    let epoch = Epoch { incarnation: streams.incarnation.clone(), claim };
+    let approved = SnapshotApproved { subject, epoch, id };
+    let mut held = Held::operator(broker, streams, on).await?;
+    held.publish(vec![Change::SnapshotApproved(approved)], None).await
 }

@@ -29,6 +29,9 @@ use crate::policy;
 use crate::sample::requests::Documented;
 use crate::sample::{ContentArgs, POLICY};
 
+/// What a newcomer can change at once: source `mine` comes before `wms-1` where nobody is named owner.
+const STOCK_CHANGE: &str =
+    r#"{"stock_set":{"item":"SKU-4711","warehouse":"DAL","uom":"EA","on_hand":"500"}}"#;
 /// Ports that are tried one after the other when the first is taken.
 const PORTS_TRIED_MAX: u16 = 100;
 
@@ -170,7 +173,8 @@ fn banner(
     writeln!(text, "  data      {}   kept for the next run; --fresh starts over", home.folder().display())?;
     writeln!(
         text,
-        "  publish   pannier publish --nats {} --subject ledger.stock.mine   (changes on stdin)",
+        "  publish   echo '{STOCK_CHANGE}' | {} publish --nats {} --subject ledger.stock.mine --tick",
+        std::env::current_exe().context("find this program")?.display(),
         server.url()
     )?;
     writeln!(text, "Try:")?;

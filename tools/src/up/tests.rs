@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use clap::Parser;
+use futures_util::StreamExt;
 use pannier_client::{HttpClient, Options};
-use pannier_protocol::api::{LookupAnswer, RequestedQuantity};
-use pannier_protocol::{Decimal, Encoding};
+use pannier_protocol::api::{LineStatus, LookupAnswer, LookupRequest, RequestedQuantity};
+use pannier_protocol::subject::Subject;
+use pannier_protocol::{AsOf, Decimal, Encoding, MarkId, StreamSequence};
 
 use super::*;
 use crate::sample::requests::difference;
@@ -107,4 +109,43 @@ async fn a_second_run_goes_on_with_the_first_ones_data() {
     let other = args(folder.path(), &["--seed", "2"]);
     let error = start(&home, &other).await.err().unwrap();
     assert!(format!("{error:#}").contains("start over with --fresh"), "{error:#}");
+}
+
+/// Asks for one of an item's base unit, for an anonymous visitor.
+fn one_of(item: &str, at_least: Option<AsOf>) -> LookupRequest {
+    let text = format!(r#"{{"lines":[{{"line":"1","item":"{item}","quantity":"1"}}]}}"#);
+    LookupRequest { at_least, ..serde_json::from_str(&text).unwrap() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_price_list_that_shrank_waits_for_an_operator() {
+    let folder = tempfile::tempdir().unwrap();
+    let (home, running) = up(folder.path(), &[]).await;
+    let prefix = Config::default().nats.prefix;
+    let args = BrokerArgs { nats: running.server.url(), prefix };
+    let (broker, streams) = args.open("test").await.unwrap();
+    let mut reviews = broker.client().subscribe(streams.prefix.review_entry("snapshot", "*")).await.unwrap();
+    broker.client().flush().await.unwrap();
+
+    let erp = home.sample().join("erp");
+    let whole = std::fs::read_to_string(erp.join("done/LISTPRC.TXT")).unwrap();
+    let shrunk: Vec<&str> = whole.lines().take(5).collect();
+    std::fs::write(erp.join(".LISTPRC"), shrunk.join("\r\n")).unwrap();
+    std::fs::rename(erp.join(".LISTPRC"), erp.join("LISTPRC.TXT")).unwrap();
+
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(30), reviews.next()).await;
+    let review: serde_json::Value = serde_json::from_slice(&waited.unwrap().unwrap().payload).unwrap();
+    let (_, command) = review["reason"].as_str().unwrap().split_once("pannier snapshot approve ").unwrap();
+    let words: Vec<&str> = command.split(' ').collect();
+    let [subject, claim, id] = words.as_slice() else { panic!("{command}") };
+
+    let client = client(&running);
+    let before = client.lookup(&one_of("SKU-4746", None)).await.unwrap();
+    assert_eq!(before.lines[0].status, LineStatus::Ok);
+    let (subject, claim) = (Subject::parse(subject).unwrap(), StreamSequence(claim.parse().unwrap()));
+    let id = MarkId::new(id).unwrap();
+    let as_of = crate::snapshot::publish(&broker, &streams, subject, claim, id).await.unwrap();
+    let after = client.lookup(&one_of("SKU-4746", Some(as_of))).await.unwrap();
+    assert_eq!(after.lines[0].status, LineStatus::NoPrice);
+    running.stop().await.unwrap();
 }
