@@ -206,6 +206,8 @@ async fn spawn(options: &Options) -> Result<Child, StartError> {
         .stdin(lock)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        // Ctrl-C in a terminal goes to the whole group: the parent stops its child, last of all.
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .map_err(|source| StartError::Spawn { binary: options.binary.clone(), source })?;
