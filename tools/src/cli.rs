@@ -90,13 +90,15 @@ pub(crate) fn data(line: impl std::fmt::Display) -> anyhow::Result<()> {
     writeln!(std::io::stdout().lock(), "{line}").context("write to stdout")
 }
 
-/// Ends at Ctrl-C or SIGTERM.
+/// Ends at Ctrl-C, SIGTERM, or when the terminal goes away.
 pub(crate) async fn told_to_stop() -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted.context("listen for Ctrl-C"),
         _ = terminate.recv() => Ok(()),
+        _ = hang_up.recv() => Ok(()),
     }
 }
 
