@@ -11,10 +11,10 @@ pub const APPLY_STEPS_MAX: usize = 8;
 pub const WISHES_QUEUE: usize = 1_024;
 /// Of an entry that goes to the review list, so many bytes are shown.
 pub const REVIEW_EXCERPT_BYTES_MAX: usize = 512;
-/// A chain is asked to send itself again at most once in this time.
+/// A chain that stays suspect is asked for again after the first of these, then after twice as long each time,
+/// up to the second. The chains remembered are those of the tables, of which the core bounds the number.
 pub const RESYNC_INTERVAL_MIN: Duration = Duration::from_secs(10);
-/// Chains whose last resync request is remembered.
-pub const RESYNC_CHAINS_MAX: usize = 16_384;
+pub const RESYNC_INTERVAL_MAX: Duration = Duration::from_secs(600);
 
 /// Findings on their way to the review stream at a time.
 pub const REVIEWS_IN_FLIGHT_MAX: usize = 64;

@@ -58,6 +58,9 @@ pub(crate) struct Metrics {
     pub(crate) entries_dropped: Family<OfReason, Counter>,
     pub(crate) effects: Family<OfEffect, Counter>,
     pub(crate) consumer_restarts: Family<OfStream, Counter>,
+    pub(crate) chains_suspect: Gauge,
+    pub(crate) stamps_apart: Gauge,
+    pub(crate) control_missing: Gauge,
     pub(crate) applied_position: Family<OfStream, Gauge>,
     pub(crate) end_position: Family<OfStream, Gauge>,
     pub(crate) ready: Gauge,
@@ -80,6 +83,9 @@ impl Metrics {
             entries_dropped: Family::default(),
             effects: Family::default(),
             consumer_restarts: Family::default(),
+            chains_suspect: Gauge::default(),
+            stamps_apart: Gauge::default(),
+            control_missing: Gauge::default(),
             applied_position: Family::default(),
             end_position: Family::default(),
             ready: Gauge::default(),
@@ -103,6 +109,9 @@ impl Metrics {
         r.register("entry_dropped", "Entries or parts without effect", self.entries_dropped.clone());
         r.register("effect_published", "Review entries and resync requests", self.effects.clone());
         r.register("consumer_restarts", "Consumers made anew", self.consumer_restarts.clone());
+        r.register("chain_suspect_count", "Chains that wait for a snapshot", self.chains_suspect.clone());
+        r.register("stamp_apart_count", "Entries with clocks over 5 s apart", self.stamps_apart.clone());
+        r.register("control_missing_count", "Control entries that never came", self.control_missing.clone());
         r.register("stream_applied_position", "Last entry applied", self.applied_position.clone());
         r.register("stream_end_position", "Last entry that the leader has", self.end_position.clone());
         r.register("node_ready_state", "1: /readyz answers 200", self.ready.clone());
@@ -143,7 +152,7 @@ mod tests {
         assert!(page.ends_with("# EOF\n"));
         let names = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let names: Vec<(&str, &str)> = names.map(|rest| rest.split_once(' ').unwrap()).collect();
-        assert_eq!(names.len(), 15);
+        assert_eq!(names.len(), 18);
         let units = ["count", "seconds", "milliseconds", "position", "state"];
         for (name, kind) in names {
             assert!(name.starts_with("pannier_"), "{name}");

@@ -66,6 +66,9 @@ impl Applier {
             let label = OfStream { stream: stream.as_str() };
             self.app.metrics.applied_position.get_or_create(&label).set(position);
         }
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.app.metrics.stamps_apart.set(count(self.ledger.stamps_apart_count()));
+        self.app.metrics.control_missing.set(count(self.ledger.control_missing_count()));
     }
 
     fn take(&mut self, step: Step, applied: &mut Positions) -> Result<(), NeedsNewer> {

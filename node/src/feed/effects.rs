@@ -4,11 +4,13 @@
 //! Neither may stop the feed. A review stream that takes nothing makes findings wait for seconds, then they
 //! are counted as failed for a while and given up: the entry they are about is still in its stream, and the
 //! next start finds it again. Resync requests follow the state and not the event: while a chain is suspect it
-//! is asked for again and again, because nobody acknowledges a request, and not at all while the node is
-//! catching up, because the past is full of gaps that were healed long ago.
+//! is asked for again, because nobody acknowledges a request, and not at all while the node is catching up,
+//! because the past is full of gaps that were healed long ago. Each time it waits twice as long: a snapshot
+//! takes its time, and one that is parked until an operator approves it is not made better by repetition.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -24,7 +26,8 @@ use super::review::Finding;
 use crate::app::App;
 use crate::clock::Moment;
 use crate::limits::{
-    RESYNC_CHAINS_MAX, RESYNC_INTERVAL_MIN, REVIEW_PAUSE_AFTER_FAILURE, REVIEWS_IN_FLIGHT_MAX, WATCH_INTERVAL,
+    RESYNC_INTERVAL_MAX, RESYNC_INTERVAL_MIN, REVIEW_PAUSE_AFTER_FAILURE, REVIEWS_IN_FLIGHT_MAX,
+    WATCH_INTERVAL,
 };
 use crate::metrics::OfEffect;
 use crate::progress::State;
@@ -38,13 +41,20 @@ pub(crate) struct Publisher {
     pub(crate) wishes: mpsc::Receiver<Wish>,
 }
 
+/// When a suspect chain was last asked for, and how long it is left alone after that.
+#[derive(Clone, Copy)]
+struct Asked {
+    at: Moment,
+    interval: Duration,
+}
+
 impl Publisher {
     /// Until the node stops or the apply thread is gone.
     pub(crate) async fn run(mut self) {
         let stop = self.tasks.token();
         let mut reviews: FuturesUnordered<BoxFuture<'static, bool>> = FuturesUnordered::new();
         let mut last_failure: Option<Moment> = None;
-        let mut asked: BTreeMap<Subject, Moment> = BTreeMap::new();
+        let mut asked = BTreeMap::new();
         let mut look = tokio::time::interval(WATCH_INTERVAL);
         loop {
             tokio::select! {
@@ -90,15 +100,17 @@ impl Publisher {
         }
     }
 
-    /// Asks the source of every suspect chain for a snapshot, each at most once in the interval.
-    async fn ask_suspects(&self, asked: &mut BTreeMap<Subject, Moment>) {
-        asked.retain(|_, at| at.elapsed() < RESYNC_INTERVAL_MIN);
+    /// Asks the source of every suspect chain for a snapshot, unless it was asked not long ago.
+    async fn ask_suspects(&self, asked: &mut BTreeMap<Subject, Asked>) {
         if self.app.progress.read().state != State::Ready {
             return;
         }
         let suspects = self.app.tables.get().map(|tables| tables.suspects()).unwrap_or_default();
+        self.app.metrics.chains_suspect.set(i64::try_from(suspects.len()).unwrap_or(i64::MAX));
+        asked.retain(|subject, _| suspects.contains(subject));
         for subject in suspects {
-            if asked.contains_key(&subject) || asked.len() == RESYNC_CHAINS_MAX {
+            let last = asked.get(&subject).copied();
+            if last.is_some_and(|last| last.at.elapsed() < last.interval) {
                 self.count("resync", "limited");
                 continue;
             }
@@ -108,7 +120,9 @@ impl Publisher {
                 Ok(()) => {
                     tracing::info!(%subject, "asked the source to send a snapshot");
                     self.count("resync", "published");
-                    asked.insert(subject, Moment::now());
+                    let interval = last.map_or(RESYNC_INTERVAL_MIN, |last| last.interval * 2);
+                    let interval = interval.min(RESYNC_INTERVAL_MAX);
+                    asked.insert(subject, Asked { at: Moment::now(), interval });
                 }
                 Err(error) => {
                     tracing::warn!(%subject, %error, "asking the source for a snapshot");
