@@ -70,7 +70,9 @@ struct Running {
 
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let name = if args.check { "pannier-up-check" } else { "pannier-up" };
-    let home = Home::open(args.dir.as_deref(), name, args.fresh || args.check)?;
+    // A check starts over, and must not cost anybody the data of a folder that he named.
+    let dir = args.dir.as_ref().map(|dir| if args.check { dir.join("check") } else { dir.clone() });
+    let home = Home::open(dir.as_deref(), name, args.fresh || args.check)?;
     let running = tokio::select! {
         running = Box::pin(start(&home, &args)) => running?,
         // What was started ends with this process; the broker loses nothing that it acknowledged.

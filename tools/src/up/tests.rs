@@ -42,6 +42,7 @@ async fn every_documented_request_has_its_documented_answer() {
     let folder = tempfile::tempdir().unwrap();
     let (_home, running) = up(folder.path(), &[]).await;
     let client = client(&running);
+    client.readyz().await.unwrap();
     let requests = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sample/requests");
     let mut wrong = Vec::new();
     for documented in Documented::read_all(&requests).unwrap() {
