@@ -74,16 +74,6 @@ impl CatalogRows {
         self.prices.terms()
     }
 
-    /// Whether policies are all that this chain ever carried: no lookup depends on its being fresh, for the
-    /// chains that hold items, accounts and prices are others.
-    pub fn holds_policies_only(&self) -> bool {
-        self.prices.is_untouched()
-            && self.items.is_untouched()
-            && self.references.is_untouched()
-            && self.accounts.is_untouched()
-            && self.policies.count() > 0
-    }
-
     fn add_to_digest(&self, change: u128) {
         let mut digest = self.digest.lock().expect("nothing panics while it holds this lock");
         *digest = digest.wrapping_add(change);

@@ -37,11 +37,6 @@ impl<K: Eq + Hash, V: Clone> Sharded<K, V> {
             .insert(key, value);
     }
 
-    /// Whether no row was ever put in.
-    pub(super) fn is_untouched(&self) -> bool {
-        self.map.get().is_none()
-    }
-
     /// In no order: what `visit` makes of it must not depend on one.
     pub(super) fn for_each(&self, mut visit: impl FnMut(&K, &V)) {
         if let Some(map) = self.map.get() {
@@ -113,11 +108,6 @@ impl<K: Eq + Hash + Clone, T> Records<K, T> {
         let mut count = 0;
         self.slots.for_each(|_, slot| count += u64::from(matches!(slot, Slot::Row { .. })));
         count
-    }
-
-    /// Whether there was never a record.
-    pub(super) fn is_untouched(&self) -> bool {
-        self.slots.is_untouched()
     }
 
     /// Records that `aside` does not have.

@@ -186,8 +186,8 @@ fn settle<'a>(line: &Line<'a>, excluded: &[ScopeNo]) -> Option<(Outcome<'a>, Tim
 impl Outcome<'_> {
     /// Every row that the price rests on.
     fn rows(&self) -> impl Iterator<Item = &Candidate<'_>> {
-        let base = self.base.iter().map(|base| &base.candidate);
-        std::iter::once(&self.winner).chain(base).chain(&self.additive)
+        let bases = std::iter::successors(self.base.as_deref(), |base| base.base.as_deref());
+        std::iter::once(&self.winner).chain(bases.map(|base| &base.candidate)).chain(&self.additive)
     }
 
     fn has_rows_of(&self, other: &Outcome<'_>) -> bool {

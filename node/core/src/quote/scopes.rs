@@ -65,7 +65,6 @@ impl<'t> BasketScopes<'t> {
     ) -> Self {
         let family = account.map_or(&[][..], |context| tables.chains(context.partition()));
         let mut chains: Vec<_> = family.iter().chain(&tables.shared).collect();
-        chains.retain(|chain| !chain.rows.holds_policies_only());
         chains.sort_by(|a, b| a.source.cmp(&b.source));
         let caps_owner = tables.policies.owner(Table::Caps, None, None);
         let may_cap = |chain: &&StockChain| match caps_owner {

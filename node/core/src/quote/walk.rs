@@ -5,6 +5,7 @@
 //! derived row to come, which may have no list price) the instant is only one at which to look again.
 
 use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
 
 use pannier_protocol::Timestamp;
 use pannier_protocol::change::{CustomerKey, ItemKeyKind, LevelPolicy, LevelRule, Method, WarehouseKey};
@@ -25,19 +26,19 @@ pub(super) struct Outcome<'a> {
     pub level: usize,
     pub shown: Candidate<'a>,
     /// The list row that the winner derives from.
-    pub base: Option<Priced<'a>>,
+    pub base: Option<Rc<Priced<'a>>>,
     /// Winners of additive levels, from the top.
     pub additive: Vec<Candidate<'a>>,
 }
 
 /// A row with what it makes of one base unit.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Priced<'a> {
     pub candidate: Candidate<'a>,
     /// Of one base unit.
     pub price: Exact,
-    /// Of a derived row: its list row and that one's price.
-    pub base: Option<(Candidate<'a>, Exact)>,
+    /// Of a derived row: its list row, which may derive from that of a list above.
+    pub base: Option<Rc<Priced<'a>>>,
 }
 
 pub(super) struct Walk<'l, 'a> {
@@ -45,7 +46,7 @@ pub(super) struct Walk<'l, 'a> {
     at: Timestamp,
     /// Scopes whose cap the line does not fit into.
     excluded: &'l [ScopeNo],
-    list: OnceCell<Option<Priced<'a>>>,
+    list: OnceCell<Option<Rc<Priced<'a>>>>,
     until: Cell<Timestamp>,
     is_final: Cell<bool>,
 }
@@ -99,7 +100,7 @@ impl<'l, 'a> Walk<'l, 'a> {
         }
         if !ended
             && discounts_only
-            && let Some(list) = self.list_price()
+            && let Some(list) = self.list_price().map(Rc::unwrap_or_clone)
         {
             let level = additive.first().map_or(0, |(level, _)| *level);
             consider(&mut best, self.outcome(level, list, &additive, percents));
@@ -108,15 +109,16 @@ impl<'l, 'a> Walk<'l, 'a> {
     }
 
     /// The list price of one base unit: what derived rows start from.
-    pub(super) fn list_price(&self) -> Option<Priced<'a>> {
-        *self.list.get_or_init(|| {
+    pub(super) fn list_price(&self) -> Option<Rc<Priced<'a>>> {
+        let list = self.list.get_or_init(|| {
             let rules = &self.line.question.scopes.tables.policies.levels;
             let rule = rules.iter().find(|rule| rule.customer == CustomerKey::List);
             let any = Shape { item: ItemKeyKind::Any, warehouse: WarehouseKey::Any };
             let mut found = Vec::new();
             self.collect(CustomerKey::List, rule.map_or(any, Shape::from), &mut found);
-            self.pick(found, LevelPolicy::First)
-        })
+            self.pick(found, LevelPolicy::First).map(Rc::new)
+        });
+        list.clone()
     }
 
     /// The winner of one level.
@@ -155,7 +157,7 @@ impl<'l, 'a> Walk<'l, 'a> {
         let mut winner: Option<Priced<'a>> = None;
         for candidate in now {
             let Some(priced) = self.priced(candidate, policy) else { continue };
-            if winner.is_none_or(|best| priced.price < best.price) {
+            if winner.as_ref().is_none_or(|best| priced.price < best.price) {
                 winner = Some(priced);
             }
             if !is_lowest {
@@ -164,7 +166,7 @@ impl<'l, 'a> Walk<'l, 'a> {
             }
         }
         for candidate in later {
-            if hides || winner.is_none_or(|best| candidate.order(&best.candidate).is_lt()) {
+            if hides || winner.as_ref().is_none_or(|best| candidate.order(&best.candidate).is_lt()) {
                 self.holds_until(candidate.start);
                 if is_derived(candidate.row.pricing().method) {
                     self.is_final.set(false);
@@ -190,10 +192,15 @@ impl<'l, 'a> Walk<'l, 'a> {
             return Some(Priced { candidate, price: Exact::ZERO, base: None });
         }
         let method = candidate.row.pricing().method;
-        let base = if is_derived(method) { Some(self.base_of(&candidate)?) } else { None };
+        let base = if is_derived(method) { self.base_of(&candidate) } else { None };
+        if is_derived(method) && base.is_none() {
+            // A list price to come need not find this row still in force.
+            self.is_final.set(false);
+            return None;
+        }
         let price = || {
             let units = candidate.base_units()?;
-            let list = match base {
+            let list = match &base {
                 Some(base) => Some(base.price.checked_mul(units)?),
                 None => None,
             };
@@ -201,12 +208,12 @@ impl<'l, 'a> Walk<'l, 'a> {
             price.checked_mul(candidate.scope.multiplier)
         };
         let price = self.line.in_range(price())?;
-        Some(Priced { candidate, price, base: base.map(|base| (base.candidate, base.price)) })
+        Some(Priced { candidate, price, base })
     }
 
     /// The list price that a derived row starts from. One in a list starts from the lists above that one:
     /// from its own level it would start from itself.
-    fn base_of(&self, candidate: &Candidate<'a>) -> Option<Priced<'a>> {
+    fn base_of(&self, candidate: &Candidate<'a>) -> Option<Rc<Priced<'a>>> {
         let scopes = self.line.question.scopes;
         let own = |scope: &&super::scopes::RankedScope<'a>| std::ptr::eq(*scope, candidate.scope);
         let list = scopes.of(CustomerKey::List, None).find(own);
@@ -220,7 +227,7 @@ impl<'l, 'a> Walk<'l, 'a> {
         // Its price is as seen from the list asked; the row stands in a list above which that one's
         // multiplier applies again.
         let price = base.price.checked_div(list.multiplier)?;
-        Some(Priced { price, ..base })
+        Some(Rc::new(Priced { price, ..base }))
     }
 
     fn outcome(
@@ -233,13 +240,12 @@ impl<'l, 'a> Walk<'l, 'a> {
         let price = if additive.is_empty() { Some(hit.price) } else { less_percent(hit.price, percents) };
         let price = self.line.in_range(price)?;
         let (level, shown) = additive.first().copied().unwrap_or((level, hit.candidate));
-        let base = hit.base.map(|(candidate, price)| Priced { candidate, price, base: None });
         Some(Outcome {
             price: price.max(Exact::ZERO),
             winner: hit.candidate,
             level,
             shown,
-            base,
+            base: hit.base,
             additive: additive.iter().map(|(_, candidate)| *candidate).collect(),
         })
     }

@@ -72,11 +72,6 @@ impl PriceBook {
         &self.terms
     }
 
-    /// Whether there was never a scope.
-    pub(crate) fn is_untouched(&self) -> bool {
-        self.scopes.is_untouched()
-    }
-
     pub(crate) fn scope(&self, scope: ScopeNo) -> Option<Arc<Scope>> {
         self.scopes.get(&scope).filter(|scope| scope.is_alive())
     }

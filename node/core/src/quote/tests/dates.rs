@@ -116,6 +116,15 @@ fn a_price_holds_no_longer_than_what_it_is_made_of() {
          prices list L USD A|||||||8",
         &[(Ask::default(), "4 EA 4.00 customer_price until 2026-07-01T00:00:00Z")],
     );
+    // Of the base's own base.
+    check(
+        r#"{"scope":{"scope":{"list":"L"},"parent":{"list":"M","multiplier":"0.5"}}}
+           prices account C USD A|||||list_multiplier||0.5
+           prices list L USD A|||||list_percent_off||10
+           prices list M USD 2026-01-01..2026-12-01 A|||||||40
+           prices list M USD |bolts||||||40"#,
+        &[(Ask::default(), "9 EA 9.00 customer_price until 2026-12-01T00:00:00Z")],
+    );
     // Of every additive row, and until one is added.
     let additive = "levels promotion:additive group_price:additive list:first
         prices list L USD A|||||||100
@@ -135,6 +144,13 @@ fn a_derived_row_to_come_without_a_list_price_beats_nothing() {
     check(
         &format!("{lines} prices list L USD 2026-10-01.. A|||||||4"),
         &[(Ask::default(), "9 EA 9.00 group_item_price until 2026-10-01T00:00:00Z")],
+    );
+    // In force already, and ended when the list price comes.
+    check(
+        "prices group G1 USD A|||||||9
+         prices account C USD ..2026-10-01 A|||||list_multiplier||0.5
+         prices list L USD 2026-10-01.. A|||||||4",
+        &[(Ask::default(), "9 EA 9.00 group_item_price")],
     );
 }
 

@@ -371,7 +371,8 @@ fn actual(case: &Case) -> Option<(String, String, Option<String>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    // `PROPTEST_CASES` asks for more.
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(512)))]
 
     #[test]
     fn the_walk_is_what_the_semantics_say(case in case()) {
