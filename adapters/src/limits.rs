@@ -11,6 +11,8 @@ pub const REVIEWS_PER_FILE_MAX: usize = 200;
 
 /// Bytes of a message that are not its changes: ids, epoch, trace context, the mark of a part.
 pub const ENVELOPE_BYTES_MAX: usize = 1_024;
+/// Rows of one unit: what a node stages at most.
+pub const UNIT_ROWS_MAX: u64 = 1_000_000;
 /// Largest entry of the store, in bytes: an encoded message and what stands beside it.
 pub const STORED_BYTES_MAX: usize = 2 * pannier_protocol::limits::MESSAGE_BYTES_MAX;
 /// A chain is repeated on request at most this often: every node of a cluster asks.

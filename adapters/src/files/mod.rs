@@ -166,3 +166,5 @@ impl Adapter {
 
 #[cfg(test)]
 mod mapping_tests;
+#[cfg(test)]
+mod sheet_tests;

@@ -67,8 +67,8 @@ impl Drain {
     /// Returns when everything that was submitted is stored.
     pub(super) async fn run(&mut self, store: &Store) -> Result<Positions, DrainError> {
         loop {
-            self.begin_epochs(store).await?;
             match store.next_outgoing()? {
+                None if self.begin_epochs(store).await? => {}
                 None => return Ok(self.positions),
                 Some((id, Outgoing::Message { subject, sequence, payload })) => {
                     self.send(store, id, &subject, sequence, &payload).await?;
@@ -84,8 +84,9 @@ impl Drain {
         }
     }
 
-    /// Claims every chain that has no epoch.
-    async fn begin_epochs(&mut self, store: &Store) -> Result<(), DrainError> {
+    /// Claims every chain that has no epoch; whether there was one.
+    async fn begin_epochs(&mut self, store: &Store) -> Result<bool, DrainError> {
+        let mut claimed = false;
         for (subject, chain) in store.chains()? {
             if chain.epoch.is_some() {
                 continue;
@@ -94,8 +95,9 @@ impl Drain {
             tracing::info!(%subject, epoch = %writer.epoch().claim, "claimed; its rows follow as a snapshot");
             begin_epoch(store, &self.source, &subject, writer.epoch(), now())?;
             self.writers.insert(subject, writer);
+            claimed = true;
         }
-        Ok(())
+        Ok(claimed)
     }
 
     async fn claim(&self, subject: &Subject) -> Result<Writer, DrainError> {

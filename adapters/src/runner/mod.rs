@@ -22,6 +22,28 @@
 //!    few seconds with the same one while nothing comes: its age is what readers see, so never the time of sending.
 //! 7. [`Runner::resync_requests`] and [`Runner::repeat`]: nodes ask for a chain again after a gap.
 //!
+//! ```no_run
+//! use pannier_adapters::runner::{CaughtUp, Runner, RunnerConfig, Submission};
+//! # fn read_source(after: u64) -> (u64, Vec<Vec<pannier_protocol::Change>>, pannier_protocol::Timestamp) {
+//! #     (after, Vec::new(), pannier_protocol::Timestamp::default())
+//! # }
+//! # async fn adapter(config: RunnerConfig) -> Result<(), Box<dyn std::error::Error>> {
+//! let mut runner = Runner::open(&config).await?;
+//! let desk = runner.desk();
+//! let note = desk.note("log")?.and_then(|bytes| bytes.try_into().ok());
+//! let mut read_to = note.map_or(0, u64::from_be_bytes);
+//! loop {
+//!     let (position, groups, at) = read_source(read_to);
+//!     let notes = vec![("log".to_owned(), Some(position.to_be_bytes().to_vec()))];
+//!     desk.submit(Submission { position, groups, notes, ..Submission::default() })?;
+//!     read_to = position;
+//!     runner.drain().await?;
+//!     runner.tick(&CaughtUp { ledger: Some(at), ..CaughtUp::default() })?;
+//!     runner.drain().await?;
+//! }
+//! # }
+//! ```
+//!
 //! # How it holds
 //!
 //! - The store keeps a *mirror* of every row published, so that a chain can be repeated as a snapshot at any time
@@ -180,15 +202,10 @@ impl Runner {
     }
 }
 
-/// A request is a subject, or JSON with `subject`; anything else names none.
+/// A request is a subject without its prefix; anything else names none.
 fn named_subjects(payload: &[u8]) -> Vec<Subject> {
-    #[derive(serde::Deserialize)]
-    struct Request {
-        subject: Subject,
-    }
     let text = std::str::from_utf8(payload).unwrap_or_default();
-    let json = serde_json::from_str::<Request>(text).map(|request| request.subject);
-    json.ok().or_else(|| Subject::parse(text.trim()).ok()).into_iter().collect()
+    Subject::parse(text.trim()).into_iter().collect()
 }
 
 impl Desk {

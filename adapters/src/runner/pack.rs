@@ -8,7 +8,7 @@ use pannier_protocol::{Change, Encoding};
 use serde::Serialize;
 
 use super::row_key::header;
-use crate::limits::ENVELOPE_BYTES_MAX;
+use crate::limits::{ENVELOPE_BYTES_MAX, UNIT_ROWS_MAX};
 
 /// What a message may hold beside its envelope.
 #[derive(Debug, Clone, Copy)]
@@ -49,18 +49,33 @@ pub(super) fn pack_groups(groups: Vec<Vec<Change>>, room: Room) -> Vec<Packed> {
             left = Room { bytes: left.bytes - bytes, changes: left.changes - changes };
             open.extend(group);
         } else {
-            let mut parts = pack_parts(group, room);
-            packed.push(if parts.len() == 1 {
-                Packed::Message(parts.remove(0))
-            } else {
-                Packed::Unit(parts)
-            });
+            packed.extend(pack_large(group, room));
         }
     }
     if !open.is_empty() {
         packed.push(Packed::Message(open));
     }
     packed
+}
+
+/// A group that fills messages: a unit, or several where even that is bounded.
+fn pack_large(group: Vec<Change>, room: Room) -> Vec<Packed> {
+    let mut units: Vec<(u64, Vec<Vec<Change>>)> = Vec::new();
+    for part in pack_parts(group, room) {
+        let rows = rows_count(&part);
+        match units.last_mut().filter(|(staged, _)| staged + rows <= UNIT_ROWS_MAX) {
+            Some((staged, parts)) => {
+                *staged += rows;
+                parts.push(part);
+            }
+            None => units.push((rows, vec![part])),
+        }
+    }
+    let packed = |(_, mut parts): (u64, Vec<Vec<Change>>)| match parts.len() {
+        1 => Packed::Message(parts.remove(0)),
+        _ => Packed::Unit(parts),
+    };
+    units.into_iter().map(packed).collect()
 }
 
 /// Changes into parts that apply together later, cut wherever a part is full. Price rows that follow each

@@ -9,6 +9,8 @@ mod gather;
 mod items;
 mod prices;
 mod stock;
+#[cfg(test)]
+mod tests;
 
 use pannier_protocol::change::{Account, Item, KitComponent, Relation};
 use pannier_protocol::uom::ItemUom;

@@ -60,7 +60,7 @@ async fn a_chain_is_repeated_when_a_node_asks() {
     let adapter = tokio::spawn(run(config, shutdown.clone()));
     let asked = async {
         while snapshots(&site).await < 2 {
-            let request = json!({"subject": "ledger.stock.erp-1"}).to_string();
+            let request = "ledger.stock.erp-1";
             site.test.broker.client().publish("pna.v1.resync.erp-1", request.into()).await.unwrap();
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
