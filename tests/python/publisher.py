@@ -4,7 +4,8 @@
 
 Stage `first` publishes a small catalog (JSON) and stock (MessagePack): claims, plain changes, a unit, ticks.
 Stage `restart` is the same publisher after a crash: it claims again, sends snapshots of everything it has,
-with one item less and one price changed, and ticks. Each prints one JSON line: the last sequence of every subject.
+with one item less and one price changed, and ticks. Each prints one JSON line: the last sequence of every subject, and
+what a lookup may ask for as `at_least`.
 """
 
 import argparse
@@ -240,24 +241,28 @@ async def main(arguments):
     family = chain(catalog, f"catalog.{partition(ROOT)}.py-erp", "py-erp", to_msgpack, "application/msgpack")
     cells = chain(ledger, "ledger.stock.py-wms", "py-wms", to_msgpack, "application/msgpack")
     started = datetime.now(timezone.utc)
+    # The time of this export: later than that of the one before, so it never falls.
+    position = int(started.timestamp() * 1000)
     for one in (shared, family, cells):
         await one.claim(f"python-{arguments.stage}")
 
     if arguments.stage == "first":
-        await shared.publish(1, *items(ALL), account())
-        await shared.publish(2, list_prices(ALL))
-        await family.unit(1, "U-1", [contract("2.25")[:1], contract("2.25")[1:]])
-        await cells.publish(1, *stock(ALL, "40.5"))
-        await cells.publish(2, {"stock_adjust": {"item": "PY-01", "warehouse": "PYW", "uom": "EA", "on_hand": Decimal(-10)}})
+        await shared.publish(position, *items(ALL), account())
+        await shared.publish(position, list_prices(ALL))
+        await family.unit(position, "U-1", [contract("2.25")[:1], contract("2.25")[1:]])
+        await cells.publish(position, *stock(ALL, "40.5"))
+        await cells.publish(position, {"stock_adjust": {"item": "PY-01", "warehouse": "PYW", "uom": "EA", "on_hand": Decimal(-10)}})
     else:
-        await shared.snapshot(3, "S-1", [[*items(ALL[:-1]), account()], [list_prices(ALL[:-1])]])
-        await family.snapshot(2, "S-1", [contract("2.2")])
-        await cells.snapshot(3, "S-1", [stock(ALL[:-1], "20.5")])
+        await shared.snapshot(position, "S-1", [[*items(ALL[:-1]), account()], [list_prices(ALL[:-1])]])
+        await family.snapshot(position, "S-1", [contract("2.2")])
+        await cells.snapshot(position, "S-1", [stock(ALL[:-1], "20.5")])
 
     tick = {"caught_up_to": started, "subjects": [shared.point(), family.point()]}
-    await shared.publish(9, {"tick": tick})
-    await cells.publish(9, {"tick": {"caught_up_to": started, "subjects": [cells.point()]}})
-    print(json.dumps({one.subject: one.sequence for one in (shared, family, cells)}))
+    await shared.publish(position, {"tick": tick})
+    await cells.publish(position, {"tick": {"caught_up_to": started, "subjects": [cells.point()]}})
+    at_least = f"{incarnation}.L{cells.last}.S{shared.last}.P{family.last}"
+    sequences = {one.subject: one.sequence for one in (shared, family, cells)}
+    print(json.dumps({"at_least": at_least, "sequences": sequences}))
     await connection.close()
 
 

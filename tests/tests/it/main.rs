@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in helpers too")]
 
+mod cases;
 mod files;
 mod node;
+mod python;
 mod streams;
