@@ -6,8 +6,8 @@
 //! is said in a mapping that is checked before any file is (`deploy/files.toml`); what does not fit is rejected
 //! with line, column and reason, or parked as a whole until an operator says otherwise.
 //!
-//! A file goes through [`folder`] (complete?), [`sheet`] (bytes to records), [`rows`] (records to what they say),
-//! [`compose`] (with what other files said), [`intake`] (one submission to the [runner](crate::runner)).
+//! A file goes through `folder` (complete?), `sheet` (bytes to records), `rows` (records to what they say),
+//! `compose` (with what other files said), `intake` (one submission to the [runner](crate::runner)).
 
 mod compose;
 mod config;

@@ -190,7 +190,7 @@ impl FileTable {
         }
     }
 
-    /// Its fields, beside [`REMOVED`].
+    /// Its fields, beside `REMOVED`.
     pub fn fields(self) -> &'static [FieldSpec] {
         match self {
             Self::Uoms => UOMS,

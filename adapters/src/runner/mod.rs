@@ -8,7 +8,7 @@
 //! # Writing an adapter
 //!
 //! 1. [`Runner::open`] with a source id and a path for the state. One process a source.
-//! 2. Read the source. Turn what it says into [`Change`](pannier_protocol::Change)s: absolute rows, whole
+//! 2. Read the source. Turn what it says into [`Change`]s: absolute rows, whole
 //!    records. Put what must be seen together into one group of a [`Submission`]; what is the whole of a table,
 //!    a warehouse or a price scope into a [`Snapshot`].
 //! 3. Add to the submission's `notes` what says how far you have read: a file's name, a log position. Notes and
@@ -48,10 +48,10 @@
 //!
 //! - The store keeps a *mirror* of every row published, so that a chain can be repeated as a snapshot at any time
 //!   without asking the source, and a lost state of the broker costs a snapshot, not an export.
-//! - A submission is numbered and encoded into the outbox in the same transaction ([`store`]). What is sent is what
+//! - A submission is numbered and encoded into the outbox in the same transaction (`store`). What is sent is what
 //!   was stored; after a crash the broker's last message of the subject says how much of it arrived.
 //! - A chain without an epoch is claimed when it is drained; every epoch begins with a snapshot of the mirror.
-//! - Prices go to the partition of the family that they serve; when members or roots change, they move ([`home`]).
+//! - Prices go to the partition of the family that they serve; when members or roots change, they move (`home`).
 //!
 //! Rejected: asking adapters for a callback that re-reads everything (a source may be down when a node asks), and
 //! numbering messages when they are sent (a snapshot's hash must be known before its last message is).

@@ -5,8 +5,8 @@
 //! earlier line of the same basket needs. Rejected: summing on hand over warehouses and subtracting, which
 //! promises the same piece twice and half of a kit here and half there.
 //!
-//! The design, from the inside out: a [`position::Position`] is what one warehouse has of one item by day; its
-//! ATP never takes from a later day; a [`sourcing::Ladder`] is what a warehouse can ship of the line in whole
+//! The design, from the inside out: a `position::Position` is what one warehouse has of one item by day; its
+//! ATP never takes from a later day; a `sourcing::Ladder` is what a warehouse can ship of the line in whole
 //! order units; the plan spreads the line over the ladders. What the plan takes is noted in [`Taken`] when the
 //! caller decides that the line stands, and the next line finds less.
 
