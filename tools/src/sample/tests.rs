@@ -43,3 +43,23 @@ fn the_adapter_takes_the_mappings() {
         }
     }
 }
+
+#[test]
+fn the_readme_shows_every_request_and_the_first_as_it_is_run() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let readme = std::fs::read_to_string(format!("{root}/README.md")).unwrap();
+    let all = requests::Documented::read_all(format!("{root}/tools/src/sample/requests").as_ref()).unwrap();
+    for request in &all {
+        let link = format!("{} | {} | [", request.shows, request.rule);
+        let file = format!("tools/src/sample/requests/{}.json", request.name);
+        assert!(
+            readme.contains(&link) && readme.contains(&file),
+            "the README does not show {}",
+            request.name
+        );
+    }
+    let between = |from: &str, to: &str| readme.split_once(from).unwrap().1.split_once(to).unwrap().0;
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    assert_eq!(json(between("<<'END'\n", "END\n")), all[0].request);
+    assert_eq!(json(between("```json\n", "```")), all[0].answer);
+}
