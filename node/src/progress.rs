@@ -150,10 +150,11 @@ impl Progress {
         self.change(|s| s.end = s.end.max(end));
     }
 
-    /// The tables can no longer be trusted, for the reason in `detail`. Nothing leads back.
+    /// The tables can no longer be trusted, for the reason in `detail`. Nothing leads back, and the first reason
+    /// stands: what breaks after it is its consequence.
     pub fn refuse(&self, detail: String) {
         self.change(|s| {
-            if s.state != State::Stopping {
+            if s.state != State::Stopping && s.state != State::Refused {
                 s.state = State::Refused;
                 s.detail = detail;
             }

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use crate::chain::Chain;
 use crate::chaos::{Fault, Faults};
 use crate::report::Report;
-use crate::shelf::{self, Moved, Shelf};
+use crate::shelf::{self, Shelf};
 use crate::till::{Basket, Line};
 
 /// Sources that share the stores between them.
@@ -124,29 +124,18 @@ impl Replay {
 
     async fn basket(&mut self, basket: &Basket) -> anyhow::Result<()> {
         let (moved, lines) = self.shelf.take(basket);
-        self.report.events += (moved.shared.len() + moved.family.len()) as u64;
-        let (shared, family) = subjects(basket.store)?;
+        self.report.events += moved.len() as u64;
+        let subject = subject(basket.store)?;
         let fault = self.faults.draw();
-        let Moved { shared: list_changes, family: promotion_changes } = moved;
-        let now = basket.instant;
         match fault {
-            Some(Fault::Reordered) if !list_changes.is_empty() => {
-                self.reordered(&shared, basket.store, list_changes, now).await?;
+            Some(Fault::Reordered) if !moved.is_empty() => {
+                self.reordered(&subject, basket.store, moved, basket.instant).await?;
             }
-            _ => self.say_if_any(&shared, list_changes, now).await?,
+            _ if moved.is_empty() => {}
+            _ => self.say(&subject, moved, basket.instant).await?,
         }
-        self.say_if_any(&family, promotion_changes, now).await?;
-        self.inject(fault, &shared, basket).await?;
+        self.inject(fault, &subject, basket).await?;
         self.ask(basket, &lines).await
-    }
-
-    async fn say_if_any(
-        &mut self,
-        subject: &Subject,
-        changes: Vec<Change>,
-        now: Timestamp,
-    ) -> anyhow::Result<()> {
-        if changes.is_empty() { Ok(()) } else { self.say(subject, changes, now).await }
     }
 
     async fn say(&mut self, subject: &Subject, changes: Vec<Change>, now: Timestamp) -> anyhow::Result<()> {
@@ -176,7 +165,7 @@ impl Replay {
         let chain = self.chain(subject, now).await?;
         let (first, second) = (chain.next(vec![shelf::item(0)], now)?, chain.next(changes, now)?);
         chain.send(&context, second).await?;
-        let at_least = self.at_least(store)?;
+        let at_least = self.at_least();
         let refused = self.lookup(&[(store, 0, 1)], store, at_least).await?;
         let suspect = refused.lines.iter().filter(|line| line.status == LineStatus::Suspect).count() as u64;
         self.report.refused_suspect += suspect;
@@ -190,11 +179,8 @@ impl Replay {
     async fn snapshot(&mut self, subject: &Subject, now: Timestamp) -> anyhow::Result<()> {
         let mut rows = vec![shelf::item(0)];
         for store in self.shelf.stores() {
-            let (shared, family) = subjects(store)?;
-            if shared == *subject {
-                rows.extend(self.shelf.shared_rows(store));
-            } else if family == *subject {
-                rows.extend(self.shelf.family_rows(store));
+            if self::subject(store)? == *subject {
+                rows.extend(self.shelf.rows(store));
             }
         }
         let context = self.context.clone();
@@ -232,20 +218,15 @@ impl Replay {
         Ok(())
     }
 
-    /// Behind everything that was published for the store's two chains.
-    fn at_least(&self, store: u32) -> anyhow::Result<AsOf> {
-        let (_, family) = subjects(store)?;
-        let shared = self
-            .chains
-            .iter()
-            .filter(|(subject, _)| matches!(subject, Subject::Catalog(Partition::Shared, _)));
-        let shared = shared.map(|(_, chain)| chain.last).max().unwrap_or_default();
-        let partition = self.chains.get(&family).map_or(StreamSequence(0), |chain| chain.last);
-        Ok(AsOf { incarnation: self.incarnation.clone(), ledger: StreamSequence(0), shared, partition })
+    /// Behind everything that was published.
+    fn at_least(&self) -> AsOf {
+        let shared = self.chains.values().map(|chain| chain.last).max().unwrap_or_default();
+        let none = StreamSequence(0);
+        AsOf { incarnation: self.incarnation.clone(), ledger: none, shared, partition: none }
     }
 
     async fn ask(&mut self, basket: &Basket, lines: &[Line]) -> anyhow::Result<()> {
-        let at_least = self.at_least(basket.store)?;
+        let at_least = self.at_least();
         let asked: Vec<_> = lines.iter().map(|line| (basket.store, line.product, line.quantity)).collect();
         let began = Instant::now();
         let answer = self.lookup(&asked, basket.store, at_least).await?;
@@ -296,11 +277,10 @@ impl Replay {
     }
 }
 
-/// A store's list chain and its promotion chain.
-fn subjects(store: u32) -> anyhow::Result<(Subject, Subject)> {
+/// The chain that says a store's prices.
+fn subject(store: u32) -> anyhow::Result<Subject> {
     let source = SourceId::new(&format!("till-{}", store % SOURCES))?;
-    let family = Subject::Catalog(shelf::partition(store), source.clone());
-    Ok((Subject::Catalog(Partition::Shared, source), family))
+    Ok(Subject::Catalog(Partition::Shared, source))
 }
 
 fn is_the_tills(line: &Line, answered: &LineAnswer) -> bool {

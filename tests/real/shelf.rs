@@ -7,7 +7,7 @@ use pannier_protocol::change::{
     Account, Break, Change, Item, ItemStatus, Method, PriceKey, PriceRow, PriceScope, Prices, PricesRemoved,
     ScopeHeader, ScopeMember,
 };
-use pannier_protocol::{AccountId, Currency, Decimal, ItemId, ListId, Partition, UomCode};
+use pannier_protocol::{AccountId, Currency, Decimal, ItemId, ListId, UomCode};
 
 use crate::till::{Basket, Line};
 
@@ -29,20 +29,13 @@ pub(crate) struct Shelf {
     pub(crate) contradictions: u64,
 }
 
-/// What one basket changes, by the chain that says it.
-#[derive(Default)]
-pub(crate) struct Moved {
-    pub(crate) shared: Vec<Change>,
-    pub(crate) family: Vec<Change>,
-}
-
 impl Shelf {
     /// Takes a basket in: the changes that make its prices hold, and the lines that they can hold for.
-    pub(crate) fn take(&mut self, basket: &Basket) -> (Moved, Vec<Line>) {
-        let mut moved = Moved::default();
+    pub(crate) fn take(&mut self, basket: &Basket) -> (Vec<Change>, Vec<Line>) {
+        let mut moved = Vec::new();
         if !self.prices.contains_key(&basket.store) {
-            moved.shared.push(account(basket.store));
-            moved.family.push(promotion_header(basket.store));
+            moved.push(account(basket.store));
+            moved.push(promotion_header(basket.store));
         }
         let shelf = self.prices.entry(basket.store).or_default();
         let mut agreed: BTreeMap<u32, Line> = BTreeMap::new();
@@ -55,32 +48,26 @@ impl Shelf {
             agreed.insert(line.product, *line);
             let before = shelf.insert(line.product, shown);
             if before.is_none_or(|before| before.list != shown.list) {
-                moved.shared.push(prices(list_scope(basket.store), line.product, shown.list));
+                moved.push(prices(list_scope(basket.store), line.product, shown.list));
             }
             match (before.and_then(|before| before.promotion), shown.promotion) {
                 (was, now) if was == now => {}
-                (_, Some(price)) => {
-                    moved.family.push(prices(promotion_scope(basket.store), line.product, price))
-                }
-                (_, None) => moved.family.push(no_promotion(basket.store, line.product)),
+                (_, Some(price)) => moved.push(prices(promotion_scope(basket.store), line.product, price)),
+                (_, None) => moved.push(no_promotion(basket.store, line.product)),
             }
         }
         (moved, agreed.into_values().collect())
     }
 
-    /// Everything that a store's list chain says, for a snapshot.
-    pub(crate) fn shared_rows(&self, store: u32) -> Vec<Change> {
+    /// Everything that is said of a store, for a snapshot.
+    pub(crate) fn rows(&self, store: u32) -> Vec<Change> {
         let Some(shelf) = self.prices.get(&store) else { return Vec::new() };
-        let rows = shelf.iter().map(|(product, shown)| row(*product, shown.list)).collect();
-        std::iter::once(account(store)).chain(in_batches(&list_scope(store), rows)).collect()
-    }
-
-    /// Everything that a store's promotion chain says, for a snapshot.
-    pub(crate) fn family_rows(&self, store: u32) -> Vec<Change> {
-        let Some(shelf) = self.prices.get(&store) else { return Vec::new() };
+        let listed = shelf.iter().map(|(product, shown)| row(*product, shown.list)).collect();
         let promoted =
             shelf.iter().filter_map(|(product, shown)| Some(row(*product, shown.promotion?))).collect();
-        std::iter::once(promotion_header(store))
+        [account(store), promotion_header(store)]
+            .into_iter()
+            .chain(in_batches(&list_scope(store), listed))
             .chain(in_batches(&promotion_scope(store), promoted))
             .collect()
     }
@@ -107,10 +94,6 @@ pub(crate) fn item_id(product: u32) -> ItemId {
 
 pub(crate) fn account_id(store: u32) -> AccountId {
     AccountId::new(&format!("store-{store}")).expect("digits are an id")
-}
-
-pub(crate) fn partition(store: u32) -> Partition {
-    Partition::of_root(&account_id(store))
 }
 
 fn list_id(store: u32) -> ListId {
