@@ -5,7 +5,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use pannier_protocol::Decimal;
 use pannier_protocol::api::{
-    Freshness, FreshnessPair, LineAnswer, LineRequest, LineStatus, RequestedQuantity,
+    Freshness, FreshnessPair, FreshnessState, LineAnswer, LineRequest, LineStatus, RequestedQuantity,
 };
 use pannier_protocol::change::StalenessTable;
 
@@ -116,7 +116,11 @@ impl Basket<'_> {
         if promise.flags.owner_missing {
             budget.not_loaded()?;
         }
-        budget.judge(&promise.consulted, self.now)
+        let judged = budget.judge(&promise.consulted, self.now)?;
+        // A cell in a unit that is no longer the item's base unit counted nothing; its source is to restate it.
+        let state =
+            if promise.flags.stale_unit { judged.state.max(FreshnessState::Stale) } else { judged.state };
+        Ok(Freshness { state, ..judged })
     }
 }
 

@@ -267,3 +267,20 @@ fn a_refused_line_takes_nothing() {
         "#]],
     );
 }
+
+#[test]
+fn a_cell_in_a_former_base_unit_is_stale_for_the_line() {
+    let mut node = Node::stocked();
+    let request =
+        r#"{"account":"C-1","include":["availability"],"lines":[{"line":"1","item":"BOLT","quantity":"1"}]}"#;
+    let item =
+        r#"[{"item":{"item":"BOLT","base_uom":"BX","uoms":[{"uom":"EA","numerator":1,"denominator":10}]}}]"#;
+    node.say("catalog.shared.erp", 2, item);
+    node.check(
+        request,
+        expect![[r#"
+            1 Ok: 0 OutOfStock, None/Some(Stale)
+            0.00 0/false
+        "#]],
+    );
+}
