@@ -1,6 +1,5 @@
 //! What every request and every task of a node shares.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -11,7 +10,6 @@ use pannier_core::gate::GateMode;
 use pannier_core::ledger::{Ledger, LedgerReader};
 use pannier_core::lookup::{Caller, Lookup, LookupRefusal};
 use pannier_protocol::api::{LookupAnswer, LookupRequest};
-use pannier_protocol::subject::Subject;
 use pannier_protocol::{Incarnation, Timestamp};
 
 use crate::clock::Clock;
@@ -45,6 +43,8 @@ pub(crate) struct App {
 pub(crate) struct Tables {
     pub(crate) incarnation: Incarnation,
     pub(crate) dictionary: Arc<Dictionary>,
+    /// The state of every chain, also of those that carry no rows yet.
+    pub(crate) board: Arc<Board>,
     pub(crate) ledger: LedgerReader,
     pub(crate) catalog: CatalogReader,
 }
@@ -72,18 +72,11 @@ impl Tables {
         let (dictionary, board) = (Arc::<Dictionary>::default(), Arc::<Board>::default());
         let ledger =
             Ledger::with_gate(Arc::clone(&dictionary), Arc::clone(&board), incarnation.clone(), gate);
-        let catalog = Catalog::with_gate(Arc::clone(&dictionary), board, incarnation.clone(), gate);
-        let tables = Self { incarnation, dictionary, ledger: ledger.reader(), catalog: catalog.reader() };
+        let catalog =
+            Catalog::with_gate(Arc::clone(&dictionary), Arc::clone(&board), incarnation.clone(), gate);
+        let (ledger_reader, catalog_reader) = (ledger.reader(), catalog.reader());
+        let tables = Self { incarnation, dictionary, board, ledger: ledger_reader, catalog: catalog_reader };
         (tables, ledger, catalog)
-    }
-
-    /// Chains that a snapshot of their source would heal, each once.
-    pub(crate) fn suspects(&self) -> BTreeSet<Subject> {
-        let (ledger, catalog) = (self.ledger.load(), self.catalog.load());
-        let stock = ledger.chains.iter().map(|chain| &chain.status);
-        let catalog = catalog.shared.iter().chain(catalog.families.iter().flatten());
-        let all = stock.chain(catalog.map(|chain| &chain.status));
-        all.filter(|status| status.load().suspect).map(|status| status.subject().clone()).collect()
     }
 
     pub(crate) fn answer(

@@ -105,10 +105,10 @@ impl Publisher {
         if self.app.progress.read().state != State::Ready {
             return;
         }
-        let suspects = self.app.tables.get().map(|tables| tables.suspects()).unwrap_or_default();
-        self.app.metrics.chains_suspect.set(i64::try_from(suspects.len()).unwrap_or(i64::MAX));
-        asked.retain(|subject, _| suspects.contains(subject));
-        for subject in suspects {
+        let wanting = self.app.tables.get().map(|tables| tables.board.wanting()).unwrap_or_default();
+        self.app.metrics.chains_suspect.set(i64::try_from(wanting.len()).unwrap_or(i64::MAX));
+        asked.retain(|subject, _| wanting.contains(subject));
+        for subject in wanting {
             let last = asked.get(&subject).copied();
             if last.is_some_and(|last| last.at.elapsed() < last.interval) {
                 self.count("resync", "limited");

@@ -36,6 +36,16 @@ impl Board {
         status
     }
 
+    /// The chains that a snapshot of their source would heal or complete.
+    pub fn wanting(&self) -> Vec<Subject> {
+        let chains = self.lock();
+        let wanting = chains.values().filter(|status| {
+            let state = status.state();
+            state.suspect || state.wanted
+        });
+        wanting.map(|status| status.subject().clone()).collect()
+    }
+
     /// Applies a tick that `source` sent. A point of another source's chain or of another incarnation says
     /// nothing; a chain that has not reached its point is caught up when it does.
     pub fn tick(&self, source: &SourceId, incarnation: &Incarnation, tick: &Tick) {

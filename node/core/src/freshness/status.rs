@@ -30,6 +30,8 @@ pub struct ChainState {
     pub sequence: SourceSequence,
     /// A message is missing, forked or of an unknown epoch, until a snapshot ends.
     pub suspect: bool,
+    /// A snapshot of the source was of no use and none was since: another is wanted, suspect or not.
+    pub wanted: bool,
     /// Its first snapshot, if it began with one, has ended.
     pub loaded: bool,
     /// When the source was last read to its end; `None`: it never said.

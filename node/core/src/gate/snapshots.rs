@@ -201,7 +201,7 @@ impl<R: Rows> Chain<R> {
         }
         let suspect = self.doubt.is_some();
         self.status = self.board.renew(&self.status, |state| {
-            (state.suspect, state.loaded) = (suspect, true);
+            (state.suspect, state.wanted, state.loaded) = (suspect, false, true);
             if is_whole && !state.condemned.is_empty() {
                 Arc::make_mut(&mut state.condemned).retain(|condemned| condemned.up_to >= began_at);
             }
@@ -231,6 +231,7 @@ impl<R: Rows> Chain<R> {
         out.review(entry, ReviewKind::Snapshot, reason);
         out.dropped(&self.subject, DropReason::StagingDropped);
         self.refused = Some(id);
+        self.status.update(|state| state.wanted = true);
         if let Some(doubt) = &mut self.doubt {
             doubt.asked = false;
         }

@@ -290,13 +290,13 @@ fn a_snapshot_that_is_wrong_changes_nothing() {
             1 A=1                   |                             | A=1
             2 begin:s               |                             | A=1
             3 part:s A=2            |                             | A=1
-            4 end:s:bad             | review:snapshot staging resync| A=1
-            5 end:s                 | staging                     | A=1
-            6 begin:t               |                             | A=1
-            7 begin:u               | staging                     | A=1
-            8 part:t A=3            | review:poison poison staging resync| suspect A=1
-            9 part:u A=4            | staging                     | suspect A=1
-            10 A=5                  |                             | suspect A=5
+            4 end:s:bad             | review:snapshot staging resync| wanted A=1
+            5 end:s                 | staging                     | wanted A=1
+            6 begin:t               |                             | wanted A=1
+            7 begin:u               | staging                     | wanted A=1
+            8 part:t A=3            | review:poison poison staging resync| suspect wanted A=1
+            9 part:u A=4            | staging                     | suspect wanted A=1
+            10 A=5                  |                             | suspect wanted A=5
         "#]],
     );
     check(
@@ -309,10 +309,10 @@ fn a_snapshot_that_is_wrong_changes_nothing() {
         expect![[r#"
             claim                   |                             | not loaded
             1 @5 A=1 A~3            |                             | A=1 A~3
-            2 @6 begin:s:all::4     | review:snapshot staging resync| A=1 A~3
-            3 @6 part:s A=0         | staging                     | A=1 A~3
-            4 @6 begin:t:stock      |                             | A=1 A~3
-            5 @6 part:t A~1         | review:poison poison staging resync| suspect A=1 A~3
+            2 @6 begin:s:all::4     | review:snapshot staging resync| wanted A=1 A~3
+            3 @6 part:s A=0         | staging                     | wanted A=1 A~3
+            4 @6 begin:t:stock      |                             | wanted A=1 A~3
+            5 @6 part:t A~1         | review:poison poison staging resync| suspect wanted A=1 A~3
         "#]],
     );
 }

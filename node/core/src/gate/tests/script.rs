@@ -248,9 +248,10 @@ pub(super) fn trace(script: &str) -> String {
         let state = stream.chain.status().load();
         let loaded = if state.loaded { "" } else { "not loaded " };
         let suspect = if state.suspect { "suspect " } else { "" };
+        let wanted = if state.wanted { "wanted " } else { "" };
         let swapped = if out.swapped { "swapped " } else { "" };
         let rows = stream.chain.rows();
-        let line = format!("{line:<24}| {effects:<28}| {swapped}{loaded}{suspect}{rows}");
+        let line = format!("{line:<24}| {effects:<28}| {swapped}{loaded}{suspect}{wanted}{rows}");
         writeln!(trace, "{}", line.trim_end()).unwrap();
     }
     trace
