@@ -14,6 +14,7 @@ import hashlib
 import json
 import struct
 import sys
+import uuid
 from datetime import datetime, timezone
 from decimal import Decimal
 from zlib import crc32
@@ -148,7 +149,8 @@ class Chain:
         return payload
 
     async def put(self, payload):
-        headers = self.headers | {"Nats-Expected-Last-Subject-Sequence": str(self.last)}
+        mine = uuid.uuid4().hex
+        headers = self.headers | {"Nats-Expected-Last-Subject-Sequence": str(self.last), "Nats-Msg-Id": mine}
         while True:
             try:
                 return (await self.js.publish(self.full, payload, headers=headers, timeout=5)).seq
@@ -167,7 +169,7 @@ class Chain:
             if stored < self.last:
                 raise Lost(self.full)
             if stored > self.last:
-                if message.data == payload:
+                if (message.headers or {}).get("Nats-Msg-Id") == mine:
                     return stored
                 raise Fenced(self.full)
 

@@ -13,6 +13,7 @@ use pannier_protocol::{
     AsOf, Change, Encoding, Envelope, Epoch, MarkId, Partition, SourceId, StreamSequence, TransactionId,
 };
 use pannier_streams::stored::{CONTENT_TYPE, Stored, last_message, message_at};
+use pannier_streams::writer::Kept;
 use pannier_streams::{Broker, Chain, Draft, Outcome, Streams, Writer};
 
 use crate::broker::now;
@@ -58,7 +59,8 @@ impl Held {
         let position = envelope.position;
         let claimed_by = claimant(broker, stream, &epoch).await?;
         let writer = if claimed_by.as_ref() == Some(instance) {
-            Writer::resume(broker, streams, chain, &epoch, envelope.sequence).await?
+            let kept = Kept { epoch: &epoch, acknowledged: envelope.sequence, token: None };
+            Writer::resume(broker, streams, chain, kept).await?
         } else if claim {
             tracing::warn!(subject = full, "taken over: its rows are suspect until a snapshot of it ends");
             Writer::claim(broker, streams, chain, instance, now()?).await?

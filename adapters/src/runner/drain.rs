@@ -9,7 +9,7 @@ use pannier_protocol::codec::decode_envelope;
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{Encoding, Envelope, MarkId, SourceId, SourceSequence, StreamSequence};
 use pannier_streams::create::{Created, create};
-use pannier_streams::writer::{Chain, ClaimError, Draft, Outcome, ResumeError, Writer};
+use pannier_streams::writer::{Chain, ClaimError, Draft, Kept, Outcome, ResumeError, Writer};
 use pannier_streams::{Broker, Streams};
 use tokio::time::Instant;
 
@@ -93,7 +93,8 @@ impl Drain {
             }
             let writer = self.claim(&subject).await?;
             tracing::info!(%subject, epoch = %writer.epoch().claim, "claimed; its rows follow as a snapshot");
-            begin_epoch(store, &self.source, &subject, writer.epoch(), now())?;
+            let token = Some(writer.token());
+            begin_epoch(store, &self.source, &subject, writer.epoch(), token, now())?;
             self.writers.insert(subject, writer);
             claimed = true;
         }
@@ -126,8 +127,9 @@ impl Drain {
         let Some(epoch) = &record.epoch else { return Ok(None) };
         let mut pauses = pauses();
         let resumed = loop {
-            let (chain, acknowledged) = (self.chain(subject), SourceSequence(record.acknowledged));
-            match Writer::resume(&self.broker, &self.streams, chain, epoch, acknowledged).await {
+            let (acknowledged, token) = (SourceSequence(record.acknowledged), record.token.as_ref());
+            let kept = Kept { epoch, acknowledged, token };
+            match Writer::resume(&self.broker, &self.streams, self.chain(subject), kept).await {
                 Ok(writer) => break writer,
                 Err(ResumeError::Lost { reason, .. }) => {
                     tracing::warn!(%subject, ?reason, "the broker lost messages; claiming anew");
@@ -263,7 +265,7 @@ fn lose(store: &Store, subject: &Subject) -> Result<(), StoreError> {
     store.write(|tables| {
         tables.drop_messages(subject)?;
         let chain = tables.chain(subject)?;
-        tables.put_chain(subject, &ChainRecord { epoch: None, ..chain })
+        tables.put_chain(subject, &ChainRecord { epoch: None, token: None, ..chain })
     })
 }
 

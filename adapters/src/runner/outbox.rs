@@ -13,6 +13,7 @@ use pannier_protocol::subject::Subject;
 use pannier_protocol::{
     Change, Encoding, Envelope, Epoch, MarkId, Partition, SourceId, SourceSequence, Timestamp, TransactionId,
 };
+use pannier_streams::writer::WriterToken;
 use sha2::{Digest, Sha256};
 
 use super::pack::{Packed, Room, pack_groups, pack_parts, rows_count};
@@ -122,12 +123,13 @@ pub(super) fn begin_epoch(
     source: &SourceId,
     subject: &Subject,
     epoch: &Epoch,
+    token: Option<&WriterToken>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     store.write(|tables| {
         tables.drop_messages(subject)?;
         let mut chain = tables.chain(subject)?;
-        chain.epoch = Some(epoch.clone());
+        (chain.epoch, chain.token) = (Some(epoch.clone()), token.cloned());
         (chain.sequence, chain.acknowledged) = (0, 0);
         push_all(tables, source, subject, chain, now)
     })

@@ -7,7 +7,7 @@
 //!
 //! | table | holds |
 //! |---|---|
-//! | `chains` | subject: epoch, last sequence given out, last acknowledged, position |
+//! | `chains` | subject: epoch, writer's token, last sequence given out, last acknowledged, position |
 //! | `outbox` | messages to send, in order, byte for byte as they will be stored |
 //! | `rows` | every row published and not removed, by [`RowKey`](super::row_key) |
 //! | `homes` | contract or account with prices: the partition that they are in |
@@ -18,6 +18,7 @@ use std::path::Path;
 use pannier_protocol::codec::{self, DecodeError, EncodeError};
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{Change, Encoding, Epoch, Partition, SourceId};
+use pannier_streams::writer::WriterToken;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,9 @@ from_redb!(TransactionError, TableError, StorageError, CommitError, SetDurabilit
 pub(super) struct ChainRecord {
     /// `None`: to be claimed, and begun with a snapshot of all its rows.
     pub(super) epoch: Option<Epoch>,
+    /// Of the writer that claimed it: by this a message sent before a crash is known as one's own.
+    #[serde(default)]
+    pub(super) token: Option<WriterToken>,
     /// The last one given out; 0 after a claim.
     pub(super) sequence: u64,
     /// The last one known to be stored.

@@ -59,7 +59,7 @@ impl Bench {
     fn claim_all(&self) {
         for (subject, _) in self.store.chains().unwrap() {
             let epoch = Epoch { incarnation: Incarnation::new("7f3a").unwrap(), claim: StreamSequence(1) };
-            begin_epoch(&self.store, &self.source, &subject, &epoch, NOW).unwrap();
+            begin_epoch(&self.store, &self.source, &subject, &epoch, None, NOW).unwrap();
         }
         self.sent();
     }
@@ -124,7 +124,7 @@ fn a_chain_without_an_epoch_waits_for_its_snapshot() {
     bench.groups(vec![vec![cell(1, "DAL", 5)], vec![cell(2, "DAL", 6)]]);
     assert_eq!(bench.sent(), [], "nothing to send before the claim");
     let epoch = Epoch { incarnation: Incarnation::new("7f3a").unwrap(), claim: StreamSequence(9) };
-    begin_epoch(&bench.store, &bench.source, &bench.stock(), &epoch, NOW).unwrap();
+    begin_epoch(&bench.store, &bench.source, &bench.stock(), &epoch, None, NOW).unwrap();
     let sent = bench.sent();
     let shape: Vec<_> = sent.iter().map(|(_, envelope, _)| kinds(envelope)).collect();
     assert_eq!(shape, [vec!["snapshot_begin"], vec!["part", "stock_set", "stock_set"], vec!["snapshot_end"]]);

@@ -46,8 +46,8 @@ pub(crate) struct Attempt {
     pub(crate) subject: String,
     /// Stream sequence of the subject's last message; 0: it has none.
     pub(crate) expected: StreamSequence,
-    /// Never the same for two contents: within the duplicate window the broker would drop the second
-    /// and acknowledge it with the sequence of the first.
+    /// Never the same for two contents or two writers: within the duplicate window the broker would drop the
+    /// second and acknowledge it with the sequence of the first.
     pub(crate) message_id: String,
     pub(crate) content_type: &'static str,
     pub(crate) payload: Bytes,
@@ -89,6 +89,11 @@ enum Next {
 impl Attempt {
     pub(crate) fn digest(&self) -> StoredDigest {
         StoredDigest::of(&self.subject, &self.payload)
+    }
+
+    /// Whether `message` is this attempt, stored.
+    pub(crate) fn is(&self, message: &Stored) -> bool {
+        message.header(NATS_MESSAGE_ID.as_ref()) == Some(&self.message_id)
     }
 
     /// Sends until `judge`, asked about the subject's last message, or an acknowledgement says what

@@ -6,11 +6,15 @@
 //! again. Taking over is publishing a *claim*; its place in the stream is the writer's epoch, so epochs
 //! cannot be invented and the later claim is the greater one.
 //!
+//! Two processes may still go on in one epoch (commands without a state of their own do), and may say the same
+//! in the same millisecond: bytes do not tell whose a message is. So every message bears its writer's *token* in
+//! its id, and only a message with that id is one's own. A claim makes a token; who keeps epoch and messages on
+//! disk keeps the token beside them, and knows what it sent before a crash; who keeps nothing gets a fresh one.
+//!
 //! At most one message is in flight: with two, the refusal of the first says nothing about the second.
 //! What an attempt goes through until its fate is known is in the
 //! `attempt` module.
 
-use async_nats::header::NATS_MESSAGE_ID;
 use bytes::Bytes;
 use pannier_protocol::change::Claim;
 use pannier_protocol::codec::{decode_envelope, encode_envelope};
@@ -19,6 +23,7 @@ use pannier_protocol::{
     Change, DecodeError, Encoding, Envelope, Epoch, MarkId, SourceId, SourceSequence, StreamSequence,
     Timestamp, TransactionId,
 };
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::attempt::{Attempt, Settled, Verdict};
@@ -44,6 +49,28 @@ pub struct Draft {
     pub traceparent: Option<String>,
     pub transaction: Option<TransactionId>,
     pub changes: Vec<Change>,
+}
+
+/// Tells the messages of one process from those of another in the same epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WriterToken(String);
+
+impl WriterToken {
+    fn fresh(broker: &Broker) -> Self {
+        let inbox = broker.client().new_inbox();
+        Self(inbox.rsplit('.').next().unwrap_or(&inbox).to_owned())
+    }
+}
+
+/// Where a writer goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept<'a> {
+    pub epoch: &'a Epoch,
+    /// The last message known to be stored.
+    pub acknowledged: SourceSequence,
+    /// Of [`Writer::token`], from whoever kept the messages themselves too; `None` from all others.
+    pub token: Option<&'a WriterToken>,
 }
 
 /// What became of a message.
@@ -106,6 +133,7 @@ pub struct Writer {
     stream: String,
     subject: String,
     chain: Chain,
+    token: WriterToken,
     reign: Reign,
     pending: Option<Attempt>,
 }
@@ -139,13 +167,15 @@ impl Writer {
         let envelope = Envelope::new(chain.source.clone(), None, SourceSequence(0), 0, now, changes);
         let not_settled = |reason| ClaimError::NotSettled { subject: subject.clone(), reason };
         let payload = encode_envelope(chain.encoding, &envelope).map_err(|e| not_settled(e.to_string()))?;
+        let token = WriterToken::fresh(broker);
         for _ in 0..CLAIM_ATTEMPTS_MAX {
             let last = last_message(broker, &stream, &subject).await?;
+            let expected = last.map_or(StreamSequence(0), |m| m.stream_sequence);
             let attempt = Attempt {
                 stream: stream.clone(),
                 subject: subject.clone(),
-                expected: last.map_or(StreamSequence(0), |m| m.stream_sequence),
-                message_id: format!("claim-{}", broker.client().new_inbox()),
+                expected,
+                message_id: format!("{}-claim-{expected}", token.0),
                 content_type: chain.encoding.content_type(),
                 payload: Bytes::from(payload.clone()),
             };
@@ -157,21 +187,22 @@ impl Writer {
             let epoch = Epoch { incarnation: streams.incarnation.clone(), claim };
             let (sequence, digest) = (SourceSequence(0), attempt.digest());
             let reign = Reign { epoch, sequence, stream_sequence: claim, digest };
-            return Ok(Self { broker: broker.clone(), stream, subject, chain, reign, pending: None });
+            let broker = broker.clone();
+            return Ok(Self { broker, stream, subject, chain, token, reign, pending: None });
         }
         Err(ClaimError::Contended { subject })
     }
 
-    /// Goes on in `epoch` after a restart, if the subject still ends with a message of it that is not
-    /// before `acknowledged`. What the process before sent without learning its fate shows in
-    /// [`Writer::sequence`]: it is past `acknowledged` if it was stored.
+    /// Goes on in an epoch after a restart, if the subject still ends with a message of it that is not
+    /// before the last one acknowledged. What the process before sent without learning its fate shows in
+    /// [`Writer::sequence`]: it is past that one if it was stored.
     pub async fn resume(
         broker: &Broker,
         streams: &Streams,
         chain: Chain,
-        epoch: &Epoch,
-        acknowledged: SourceSequence,
+        kept: Kept<'_>,
     ) -> Result<Self, ResumeError> {
+        let Kept { epoch, acknowledged, token } = kept;
         let (stream, subject) = place(streams, &chain);
         let lost = |reason| ResumeError::Lost { subject: subject.clone(), reason };
         let last = last_message(broker, &stream, &subject).await?.ok_or(lost(LostReason::Gone))?;
@@ -187,11 +218,17 @@ impl Writer {
             stream_sequence: last.stream_sequence,
             digest: last.digest(),
         };
-        Ok(Self { broker: broker.clone(), stream, subject, chain, reign, pending: None })
+        let token = token.cloned().unwrap_or_else(|| WriterToken::fresh(broker));
+        Ok(Self { broker: broker.clone(), stream, subject, chain, token, reign, pending: None })
     }
 
     pub fn epoch(&self) -> &Epoch {
         &self.reign.epoch
+    }
+
+    /// To be kept by who keeps its messages, and given back in [`Kept`].
+    pub fn token(&self) -> &WriterToken {
+        &self.token
     }
 
     /// Of the last message known to be stored; the next one gets the next number.
@@ -229,8 +266,9 @@ impl Writer {
             Ok(payload) => Bytes::from(payload),
             Err(error) => return Outcome::Refused { reason: error.to_string() },
         };
-        let Epoch { incarnation, claim } = &self.reign.epoch;
-        let message_id = format!("{incarnation}-{claim}-{}-{:032x}", envelope.sequence, xxh3_128(&payload));
+        let (token, claim) = (&self.token.0, self.reign.epoch.claim);
+        // The hash, since the number of a refused message is given to another.
+        let message_id = format!("{token}-{claim}-{}-{:032x}", envelope.sequence, xxh3_128(&payload));
         self.pending = Some(Attempt {
             stream: self.stream.clone(),
             subject: self.subject.clone(),
@@ -270,8 +308,7 @@ fn place(streams: &Streams, chain: &Chain) -> (String, String) {
 
 fn judge_claim(attempt: &Attempt, last: Option<&Stored>) -> Verdict<()> {
     let at = last.map_or(StreamSequence(0), |message| message.stream_sequence);
-    let id = last.and_then(|message| message.header(NATS_MESSAGE_ID.as_ref()));
-    if id == Some(&attempt.message_id) {
+    if last.is_some_and(|message| attempt.is(message)) {
         Verdict::Landed(at)
     } else if at == attempt.expected {
         Verdict::NotYet
@@ -292,7 +329,7 @@ impl Reign {
             return if same { Verdict::NotYet } else { lost(LostReason::Gone) };
         }
         match whose(last, &self.epoch) {
-            Whose::Own(_) if last.digest() == attempt.digest() => Verdict::Landed(last.stream_sequence),
+            Whose::Own(_) if attempt.is(last) => Verdict::Landed(last.stream_sequence),
             Whose::Own(_) => lost(LostReason::Forked),
             Whose::Newer { by } => Verdict::Stop(Outcome::Fenced { by }),
             Whose::Older | Whose::Foreign => lost(LostReason::Foreign),

@@ -1,11 +1,11 @@
+use pannier_protocol::StreamSequence;
 use pannier_protocol::subject::Prefix;
-use pannier_protocol::{SourceSequence, StreamSequence};
 use pannier_streams::consumer::{Consumer, Event, Options};
-use pannier_streams::writer::LostReason;
+use pannier_streams::writer::{Kept, LostReason};
 use pannier_streams::{Outcome, Streams, Writer};
 use pannier_tests::TestCluster;
 
-use super::writer::{chain, claim, draft};
+use super::writer::{chain, claim, draft, kept};
 
 async fn start() -> (TestCluster, Streams) {
     let cluster = TestCluster::start().await;
@@ -64,16 +64,15 @@ async fn publishes_that_meet_in_flight_are_settled() {
     let mut writer = claim(&cluster.broker, &streams).await.unwrap();
     let other = cluster.connect().await;
     for round in 0..5 {
-        let acknowledged = SourceSequence(round);
-        let twin = Writer::resume(&other, &streams, chain(), writer.epoch(), acknowledged).await;
-        let mut twin = twin.unwrap();
-        // The same message by two connections is one message.
+        let token = Some(writer.token());
+        let kept = Kept { token, ..kept(writer.epoch(), round) };
+        let mut twin = Writer::resume(&other, &streams, chain(), kept).await.unwrap();
+        // The same message of one writer by two connections is one message.
         let both = tokio::join!(writer.publish(draft(round)), twin.publish(draft(round)));
         let stored = Outcome::Stored(StreamSequence(round + 2));
         assert_eq!(both, (stored.clone(), stored));
     }
-    let mut twin =
-        Writer::resume(&other, &streams, chain(), writer.epoch(), SourceSequence(5)).await.unwrap();
+    let mut twin = Writer::resume(&other, &streams, chain(), kept(writer.epoch(), 5)).await.unwrap();
     let (a, b) = tokio::join!(writer.publish(draft(100)), twin.publish(draft(200)));
     let mut outcomes = [a, b];
     outcomes.sort_by_key(|outcome| matches!(outcome, Outcome::Lost(_)));
