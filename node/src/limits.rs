@@ -23,6 +23,8 @@ pub const REVIEW_PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
 
 /// How often the leader is asked where its streams end and what time it is.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+/// How long a lookup that has waited asks whether it waited for something that is not there.
+pub const LEADER_ANSWER_MAX: Duration = Duration::from_millis(500);
 /// Pause before a broker that is connected and cannot read its streams yet is asked again.
 pub const RETRY_PAUSE: Duration = Duration::from_secs(1);
 

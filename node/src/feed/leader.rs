@@ -11,16 +11,25 @@ pub(crate) struct Leader {
     streams: Streams,
 }
 
+/// Where both streams end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ends {
+    pub(crate) at: Positions,
+    /// One server has the streams: no deposed leader can have answered.
+    pub(crate) is_certain: bool,
+}
+
 impl Leader {
     pub(crate) fn new(broker: Broker, streams: Streams) -> Self {
         Self { broker, streams }
     }
 
-    /// Where both streams end. Lets `clock` learn from when the answers came.
-    pub(crate) async fn ends(&self, clock: &Clock) -> Result<Positions, ReadError> {
+    /// Lets `clock` learn from when the answers came.
+    pub(crate) async fn ends(&self, clock: &Clock) -> Result<Ends, ReadError> {
         let ledger = self.info(&self.streams.ledger, clock).await?;
         let catalog = self.info(&self.streams.catalog, clock).await?;
-        Ok(Positions { ledger: ledger.last, catalog: catalog.last })
+        let is_certain = [&ledger, &catalog].iter().all(|info| info.replicas() == Some(1));
+        Ok(Ends { at: Positions { ledger: ledger.last, catalog: catalog.last }, is_certain })
     }
 
     async fn info(&self, stream: &str, clock: &Clock) -> Result<StreamInfo, ReadError> {

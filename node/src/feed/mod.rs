@@ -26,7 +26,7 @@ use pannier_streams::stored::ReadError;
 use pannier_streams::{Broker, ConfigError, ConnectError, Streams, open};
 use tokio::sync::mpsc;
 
-pub(crate) use leader::Leader;
+pub(crate) use leader::{Ends, Leader};
 
 use crate::app::{App, Tables};
 use crate::limits::{APPLY_QUEUE_STEPS, RETRY_PAUSE, WISHES_QUEUE};
@@ -80,7 +80,7 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
     let start = loop {
         match tasks.token().run_until_cancelled(leader.ends(&app.clock)).await {
             None => return Ok(()),
-            Some(Ok(end)) => break end,
+            Some(Ok(ends)) => break ends.at,
             Some(Err(error)) if error.is_temporary() => again(&error).await,
             Some(Err(error)) => return Err(error.to_string()),
         }

@@ -17,7 +17,7 @@ pub(crate) async fn run(app: Arc<App>, tasks: Tasks) {
         let Some(leader) = app.leader.get() else { continue };
         match stop.run_until_cancelled(leader.ends(&app.clock)).await {
             None => return,
-            Some(Ok(end)) => app.progress.ends(end),
+            Some(Ok(ends)) => app.progress.ends(ends.at),
             Some(Err(error)) => tracing::debug!(%error, "the leader did not answer"),
         }
         show(&app);

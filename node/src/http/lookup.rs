@@ -2,6 +2,8 @@
 //! itself is a computation without `.await`. Nothing is spawned: when the client hangs up, hyper drops the
 //! future, and the lookup with it.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
@@ -17,7 +19,9 @@ use super::refusal::Refusal;
 use super::{body, negotiate, query};
 use crate::app::{App, Tables};
 use crate::clock::Moment;
+use crate::feed::Ends;
 use crate::identity::{Identity, Scope};
+use crate::limits::LEADER_ANSWER_MAX;
 use crate::metrics::OfStatus;
 use crate::progress::{Positions, State};
 
@@ -109,8 +113,9 @@ fn readable(app: &App) -> Result<&Tables, Refusal> {
 
 /// Waits until the tables are at `at_least`; see [`Refusal::Behind`] and [`Refusal::BeyondEnd`].
 ///
-/// What is beyond the end that the leader names cannot have been given out, but a deposed leader may have
-/// named it: only when a second answer, at the end of the wait, agrees is it the client's error.
+/// What is beyond the end that the leader names cannot have been given out. Where one server has the streams
+/// that is known at once; a leader of several may be deposed, and only when a second answer, at the end of the
+/// wait, agrees is it the client's error.
 async fn reach(app: &App, at_least: &AsOf) -> Result<(), Refusal> {
     let wanted = Positions::of(at_least);
     if app.progress.read().applied.covers(wanted) {
@@ -120,34 +125,47 @@ async fn reach(app: &App, at_least: &AsOf) -> Result<(), Refusal> {
     waiting.inc();
     let _counted = Counted(waiting);
     let began = Moment::now();
-    let beyond_first = beyond_end(app, wanted).await;
-    let mut progress = app.progress.subscribe();
-    let left = app.config.lookup.at_least_wait.saturating_sub(began.elapsed());
-    let reached = progress.wait_for(|snapshot| snapshot.applied.covers(wanted));
-    if let Ok(Ok(_)) = tokio::time::timeout(left, reached).await {
-        return Ok(());
-    }
+    let mut is_beyond = false;
+    let reached = async {
+        let mut progress = app.progress.subscribe();
+        let mut reached = pin!(progress.wait_for(|snapshot| snapshot.applied.covers(wanted)));
+        tokio::select! {
+            there = reached.as_mut() => return there.is_ok(),
+            ends = ends_before(app, wanted) => match ends {
+                Some(Ends { is_certain: true, .. }) => return false,
+                Some(Ends { is_certain: false, .. }) => is_beyond = true,
+                None => {}
+            },
+        }
+        reached.await.is_ok()
+    };
+    let reached = tokio::time::timeout(app.config.lookup.at_least_wait, reached).await;
     let at_least = Box::new(at_least.clone());
-    if beyond_first && beyond_end(app, wanted).await {
+    match reached {
+        Ok(true) => return Ok(()),
+        Ok(false) => return Err(Refusal::BeyondEnd { at_least }),
+        Err(_) => {}
+    }
+    let again = tokio::time::timeout(LEADER_ANSWER_MAX, ends_before(app, wanted));
+    if is_beyond && matches!(again.await, Ok(Some(_))) {
         return Err(Refusal::BeyondEnd { at_least });
     }
     Err(Refusal::Behind { at_least, waited_millis: began.elapsed().as_millis() })
 }
 
-/// Whether the leader says that the streams end before `wanted`; false where it does not answer.
-async fn beyond_end(app: &App, wanted: Positions) -> bool {
+/// Where the leader says that the streams end, if that is before `wanted`; `None` too where it does not answer.
+async fn ends_before(app: &App, wanted: Positions) -> Option<Ends> {
     if app.progress.read().end.covers(wanted) {
-        return false;
+        return None;
     }
-    let Some(leader) = app.leader.get() else { return false };
-    match leader.ends(&app.clock).await {
-        Ok(end) => {
-            app.progress.ends(end);
-            !end.covers(wanted)
+    match app.leader.get()?.ends(&app.clock).await {
+        Ok(ends) => {
+            app.progress.ends(ends.at);
+            (!ends.at.covers(wanted)).then_some(ends)
         }
         Err(error) => {
             tracing::debug!(%error, "the leader did not say where the streams end");
-            false
+            None
         }
     }
 }

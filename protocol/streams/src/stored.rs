@@ -69,6 +69,11 @@ pub struct StreamInfo {
 }
 
 impl StreamInfo {
+    /// How many servers hold the stream.
+    pub fn replicas(&self) -> Option<u64> {
+        self.config.get("num_replicas")?.as_u64()
+    }
+
     /// The life of the ledger that the stream belongs to; `None` where nobody wrote it there.
     pub fn incarnation(&self) -> Option<Incarnation> {
         Incarnation::new(self.config.get("metadata")?.get(METADATA_INCARNATION)?.as_str()?).ok()

@@ -73,10 +73,12 @@ async fn http2_is_served_on_the_same_port() {
 
 #[tokio::test]
 async fn a_position_beyond_the_end_is_the_clients_error() {
-    let run = Running::start_with(|config| config.lookup.at_least_wait = SHORT).await;
+    let run = Running::start().await;
     let (_, _, mut at) = run.load_item().await;
     at.ledger = StreamSequence(at.ledger.0 + 1);
-    let response = run.http.get(&format!("/v1/price-availability/SKU-1?at_least={at}")).await.unwrap();
+    let path = format!("/v1/price-availability/SKU-1?at_least={at}");
+    // At once, not when the 30 s of this node's `at_least_wait` are over.
+    let response = tokio::time::timeout(Duration::from_secs(10), run.http.get(&path)).await.unwrap().unwrap();
     let problem: Value = serde_json::from_slice(response.body()).unwrap();
     assert_eq!((response.status().as_u16(), &problem["code"]), (400, &json!("invalid_request")));
     assert_eq!(
@@ -87,9 +89,12 @@ async fn a_position_beyond_the_end_is_the_clients_error() {
 
 #[tokio::test]
 async fn a_client_that_hangs_up_ends_its_lookup() {
-    let run = Running::start().await;
+    let mut run = Running::start().await;
     let (_, _, mut at) = run.load_item().await;
+    run.line(&at).await;
     at.ledger = StreamSequence(at.ledger.0 + 100);
+    // Nobody says any more that this is beyond the end.
+    run.test.server.kill().await;
     let request = format!("GET /v1/price-availability/SKU-1?at_least={at} HTTP/1.1\r\nhost: x\r\n\r\n");
     let stream = run.send(&request).await;
     while !run.metrics().await.contains("pannier_lookup_waiting_count 1\n") {}
