@@ -236,6 +236,13 @@ async fn a_node_that_is_not_ready_answers_no_lookups() {
     app.progress.refuse("the streams were made anew".into());
     assert_eq!(post(&app, BASKET).await.problem(), "not_ready: the streams were made anew");
     assert_eq!(ask(&app, "GET", "/readyz", &[], "").await.json()["state"], "refused");
+
+    // Told to stop: a balancer looks elsewhere, and what is under way is still answered.
+    let app = ready();
+    app.progress.stopping();
+    let answered = ask(&app, "GET", "/readyz", &[], "").await;
+    assert_eq!((answered.status, answered.json()["state"].clone()), (503, "stopping".into()));
+    assert_eq!(post(&app, BASKET).await.status, 200);
 }
 
 #[tokio::test]
