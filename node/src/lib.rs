@@ -13,6 +13,7 @@ mod node;
 mod openapi;
 pub mod progress;
 pub mod shutdown;
+mod sources;
 
 pub use config::{Config, ConfigError};
 pub use node::{Handle, Node, StartError};

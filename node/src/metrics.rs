@@ -2,6 +2,7 @@
 //! ours, the route table, the two streams), never from a request: no item and no account is one.
 
 use std::fmt::Write as _;
+use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -45,6 +46,14 @@ pub(crate) struct OfEffect {
     pub(crate) outcome: &'static str,
 }
 
+/// The label is configuration, not a request's: a source is a system of the tenant, and chains are bounded.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct OfSource {
+    pub(crate) source: String,
+    /// `stock`, `shared` (items, accounts, lists, policies) or `families` (their own prices).
+    pub(crate) part: &'static str,
+}
+
 /// Handles on all metrics; counting is an atomic addition.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -59,6 +68,9 @@ pub(crate) struct Metrics {
     pub(crate) effects: Family<OfEffect, Counter>,
     pub(crate) consumer_restarts: Family<OfStream, Counter>,
     pub(crate) chains_suspect: Gauge,
+    pub(crate) source_age: Family<OfSource, Gauge<f64, AtomicU64>>,
+    pub(crate) source_silent: Family<OfSource, Gauge>,
+    pub(crate) source_suspect: Family<OfSource, Gauge>,
     pub(crate) stamps_apart: Gauge,
     pub(crate) control_missing: Gauge,
     pub(crate) applied_position: Family<OfStream, Gauge>,
@@ -84,6 +96,9 @@ impl Metrics {
             effects: Family::default(),
             consumer_restarts: Family::default(),
             chains_suspect: Gauge::default(),
+            source_age: Family::default(),
+            source_silent: Family::default(),
+            source_suspect: Family::default(),
             stamps_apart: Gauge::default(),
             control_missing: Gauge::default(),
             applied_position: Family::default(),
@@ -110,6 +125,9 @@ impl Metrics {
         r.register("effect_published", "Review entries and resync requests", self.effects.clone());
         r.register("consumer_restarts", "Consumers made anew", self.consumer_restarts.clone());
         r.register("chain_suspect_count", "Chains that wait for a snapshot", self.chains_suspect.clone());
+        r.register("source_age_seconds", "Since the oldest chain was read", self.source_age.clone());
+        r.register("source_silent_count", "Chains without a tick", self.source_silent.clone());
+        r.register("source_suspect_count", "Its suspect chains", self.source_suspect.clone());
         r.register("stamp_apart_count", "Entries with clocks over 5 s apart", self.stamps_apart.clone());
         r.register("control_missing_count", "Control entries that never came", self.control_missing.clone());
         r.register("stream_applied_position", "Last entry applied", self.applied_position.clone());
@@ -145,6 +163,10 @@ mod tests {
         for family in [&metrics.entries_applied, &metrics.consumer_restarts] {
             family.get_or_create(&OfStream { stream: "ledger" }).inc();
         }
+        let source = OfSource { source: "erp-1".to_owned(), part: "shared" };
+        metrics.source_age.get_or_create(&source).set(1.5);
+        metrics.source_silent.get_or_create(&source).set(0);
+        metrics.source_suspect.get_or_create(&source).set(0);
         for family in [&metrics.applied_position, &metrics.end_position] {
             family.get_or_create(&OfStream { stream: "ledger" }).set(1);
         }
@@ -152,7 +174,7 @@ mod tests {
         assert!(page.ends_with("# EOF\n"));
         let names = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let names: Vec<(&str, &str)> = names.map(|rest| rest.split_once(' ').unwrap()).collect();
-        assert_eq!(names.len(), 18);
+        assert_eq!(names.len(), 21);
         let units = ["count", "seconds", "milliseconds", "position", "state"];
         for (name, kind) in names {
             assert!(name.starts_with("pannier_"), "{name}");

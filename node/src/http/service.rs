@@ -13,6 +13,7 @@ use super::routes::Route;
 use crate::app::App;
 use crate::metrics::{self, OfRequest};
 use crate::progress::{Progress, State};
+use crate::sources;
 
 /// Every way a request can end is a response: a refusal is its problem document.
 pub(crate) async fn respond<B>(app: &App, request: Request<B>) -> Response<Full<Bytes>>
@@ -35,7 +36,7 @@ where
                 Route::OpenApi => Ok(page("application/json", app.openapi.clone())),
                 Route::Health => Ok(page("text/plain; charset=utf-8", Bytes::from_static(b"alive\n"))),
                 Route::Ready => Ok(readiness(&app.progress)),
-                Route::Metrics => Ok(page(metrics::CONTENT_TYPE, Bytes::from(app.metrics.render()))),
+                Route::Metrics => Ok(measurements(app)),
             }
         }
         (_, Err(refusal)) => Err(refusal),
@@ -57,6 +58,13 @@ fn page(content_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
+}
+
+fn measurements(app: &App) -> Response<Full<Bytes>> {
+    if let Some(tables) = app.tables.get() {
+        sources::show(&tables.board, app.clock.now(), &app.metrics);
+    }
+    page(metrics::CONTENT_TYPE, Bytes::from(app.metrics.render()))
 }
 
 fn readiness(progress: &Progress) -> Response<Full<Bytes>> {

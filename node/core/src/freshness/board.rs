@@ -46,6 +46,11 @@ impl Board {
         wanting.map(|status| status.subject().clone()).collect()
     }
 
+    /// Every chain as it is now, by subject.
+    pub fn states(&self) -> Vec<(Subject, Arc<ChainState>)> {
+        self.lock().iter().map(|(subject, status)| (subject.clone(), status.load())).collect()
+    }
+
     /// Applies a tick that `source` sent. A point of another source's chain or of another incarnation says
     /// nothing; a chain that has not reached its point is caught up when it does.
     pub fn tick(&self, source: &SourceId, incarnation: &Incarnation, tick: &Tick) {
