@@ -20,12 +20,13 @@ pub struct CapUse {
 }
 
 /// How much of a quantity fits under the caps of a price.
-pub(super) enum Room {
-    All,
-    /// In base units; the rest goes on down the levels. May be 0.
-    Part(Exact),
-    /// Not the whole, and then nothing.
-    No,
+pub(super) struct Room {
+    /// In base units; the rest goes on down the levels.
+    pub fits: Exact,
+    /// The contracts that have no room for the rest; others that the price rests on may go on.
+    pub full: Vec<ScopeNo>,
+    /// Whether a cheaper price of theirs could find room: an amount buys more of it.
+    pub by_amount: bool,
 }
 
 impl CapUse {
@@ -44,25 +45,38 @@ impl CapUse {
 
     /// `None` out of range.
     pub(super) fn room(&self, line: &Line<'_>, outcome: &Outcome<'_>, quantity: Exact) -> Option<Room> {
-        let mut room = Room::All;
+        let mut room = Room { fits: quantity, full: Vec::new(), by_amount: false };
+        let mut falls_through = false;
         for (key, cap) in contracts(outcome).flat_map(|scope| caps_of(line, scope)) {
             let left = Exact::from_decimal(cap.left()).checked_sub(self.used(key))?.max(Exact::ZERO);
             if need(&cap, quantity, outcome.price)? <= left {
                 continue;
             }
+            room.by_amount |= cap.basis == CapBasis::Amount;
             let fits = match (cap.past, cap.basis) {
-                (CapPast::FallThrough, _) => return Some(Room::No),
+                (CapPast::FallThrough, _) => {
+                    // Not the whole, and then nothing; what would be split may have it without this contract.
+                    if !falls_through {
+                        (room.fits, falls_through) = (Exact::ZERO, true);
+                        room.full.clear();
+                    }
+                    room.full.push(key.0);
+                    continue;
+                }
+                (CapPast::Split, _) if falls_through => continue,
                 (CapPast::Split, CapBasis::Quantity) => left,
                 // Whole base units: a third of a screw is not had for what is left.
                 (CapPast::Split, CapBasis::Amount) => {
                     Exact::new(left.checked_div(outcome.price)?.floor(), 1)?
                 }
             };
-            room = match room {
-                Room::All => Room::Part(fits),
-                Room::Part(other) => Room::Part(other.min(fits)),
-                Room::No => Room::No,
-            };
+            if fits < room.fits {
+                room.fits = fits;
+                room.full.clear();
+            }
+            if fits == room.fits {
+                room.full.push(key.0);
+            }
         }
         Some(room)
     }
@@ -75,9 +89,11 @@ fn need(cap: &CapRow, quantity: Exact, price: Exact) -> Option<Exact> {
     }
 }
 
-/// The contracts that a price rests on.
+/// The contracts that a price rests on, each once: one can give the discount and the price.
 pub(super) fn contracts<'o>(outcome: &'o Outcome<'_>) -> impl Iterator<Item = ScopeNo> + 'o {
-    let candidates = std::iter::once(&outcome.winner).chain(&outcome.additive);
+    let winner = &outcome.winner;
+    let others = outcome.additive.iter().filter(|candidate| candidate.scope.no != winner.scope.no);
+    let candidates = std::iter::once(winner).chain(others);
     candidates.filter(|candidate| is_contract(candidate)).map(|candidate| candidate.scope.no)
 }
 

@@ -27,7 +27,6 @@ pub use caps::CapUse;
 pub use scopes::BasketScopes;
 
 use candidate::{Candidate, Line};
-use caps::Room;
 use walk::{Outcome, Walk};
 
 use crate::catalog::{ItemRecord, OrderUnit};
@@ -143,24 +142,20 @@ fn portion<'a>(line: &Line<'a>, caps: &mut CapUse) -> Option<Portioned<'a>> {
             return Some(portioned);
         };
         let room = caps.room(line, &outcome, rest)?;
-        let fits = match room {
-            Room::All => rest,
-            Room::Part(fits) => fits,
-            Room::No => Exact::ZERO,
-        };
+        let fits = room.fits;
+        // When a contract that an amount bounds prices anew, more of the line may fit: look again then.
+        if fits > Exact::ZERO || room.by_amount {
+            portioned.until = portioned.until.min(until);
+        }
         if fits > Exact::ZERO {
             caps.take(line, &outcome, fits)?;
             rest = rest.checked_sub(fits)?;
-            portioned.until = portioned.until.min(until);
-        }
-        let capped: Vec<_> = caps::contracts(&outcome).collect();
-        if fits > Exact::ZERO {
             portioned.parts.push(Portion { outcome, quantity: fits });
         }
         if rest == Exact::ZERO {
             return Some(portioned);
         }
-        portioned.excluded.extend(capped);
+        portioned.excluded.extend(room.full);
     }
 }
 

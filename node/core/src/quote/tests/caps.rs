@@ -131,3 +131,63 @@ fn free_goods_fit_under_any_amount() {
         &[(Ask { quantity: "1000", ..Ask::default() }, "0 EA 0.00 customer_contract K")],
     );
 }
+
+#[test]
+fn only_the_contract_whose_cap_is_used_up_is_left_out() {
+    let lines = r#"
+        header contract OFF account:C-1
+        prices contract OFF USD A|||||list_percent_off||10
+        levels ship_to_contract:additive customer_contract:first list:first
+    "#;
+    for (past, want) in [
+        // 10 - 10%: the discount's contract has no cap.
+        ("fall_through", "9 EA 27.00 ship_to_contract OFF"),
+        // 2 at 7 - 10%, 1 at 10 - 10%.
+        ("split", "7.2 EA 21.60 ship_to_contract OFF [2 at 6.3 ship_to_contract] [1 at 9 ship_to_contract]"),
+    ] {
+        let cap = format!(
+            r#"{{"cap":{{"contract":"K","basis":"quantity","limit":"2","consumed":"0","past":"{past}"}}}}"#
+        );
+        let ask = Ask { ship_to: Some("C-1"), quantity: "3", ..Ask::default() };
+        check(&format!("{CONTRACT}{lines}{cap}"), &[(ask, want)]);
+    }
+}
+
+#[test]
+fn a_contract_that_prices_twice_is_used_once() {
+    let levels = r#"{"policy":{"version":1,"document":{"levels":[
+        {"name":"discount","customer":"customer_contract","item":"class","policy":"additive"},
+        {"name":"price","customer":"customer_contract","item":"item"},{"name":"list","customer":"list"}]}}}"#;
+    let lines = r#"
+        header contract K account:C
+        prices contract K USD A|||||||7 |bolts||||list_percent_off||10
+        prices list L USD A|||||||10
+        {"cap":{"contract":"K","basis":"quantity","limit":"2","consumed":"0"}}
+    "#;
+    let world = world(&format!("{lines}{}", levels.replace('\n', " ")));
+    let shown: Vec<_> = world.quotes(&[Ask::default(); 3]).iter().map(show).collect();
+    assert_eq!(shown, ["6.3 EA 6.30 discount K", "6.3 EA 6.30 discount K", "10 EA 10.00 list"]);
+}
+
+#[test]
+fn a_price_past_an_amount_holds_until_the_contract_is_priced_anew() {
+    // 50 are left: 10 at 7 do not fit, 10 at 5 will.
+    let lines = r#"
+        header contract K account:C
+        prices contract K USD 2026-01-01..2026-08-01 A|||||||7
+        prices contract K USD 2026-08-01.. A|||||||5
+        prices list L USD A|||||||10
+    "#;
+    let cap = |basis: &str| {
+        format!(r#"{{"cap":{{"contract":"K","basis":"{basis}","limit":"50","consumed":"0"}}}}"#)
+    };
+    let of = |quantity, at| Ask { quantity, at, ..Ask::default() };
+    check(
+        &format!("{lines}{}", cap("amount")),
+        &[
+            (of("10", "2026-06-15T12:00:00Z"), "10 EA 100.00 list until 2026-08-01T00:00:00Z"),
+            (of("10", "2026-08-01T00:00:00Z"), "5 EA 50.00 customer_contract K"),
+        ],
+    );
+    check(&format!("{lines}{}", cap("quantity")), &[(of("51", "2026-06-15T12:00:00Z"), "10 EA 510.00 list")]);
+}
