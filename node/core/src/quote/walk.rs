@@ -108,15 +108,27 @@ impl<'l, 'a> Walk<'l, 'a> {
         Walked { outcome: best, until: self.until.get(), is_final: self.is_final.get() }
     }
 
-    /// The list price of one base unit: what derived rows start from.
+    /// The list price of one base unit: what derived rows start from. The winner of the list levels, also for
+    /// an account that does not walk them; with none in the policy, of the lists as they are.
     pub(super) fn list_price(&self) -> Option<Rc<Priced<'a>>> {
         let list = self.list.get_or_init(|| {
             let rules = &self.line.question.scopes.tables.policies.levels;
-            let rule = rules.iter().find(|rule| rule.customer == CustomerKey::List);
-            let any = Shape { item: ItemKeyKind::Any, warehouse: WarehouseKey::Any };
-            let mut found = Vec::new();
-            self.collect(CustomerKey::List, rule.map_or(any, Shape::from), &mut found);
-            self.pick(found, LevelPolicy::First).map(Rc::new)
+            let mut rules = rules.iter().filter(|rule| rule.customer == CustomerKey::List).peekable();
+            if rules.peek().is_none() {
+                let any = Shape { item: ItemKeyKind::Any, warehouse: WarehouseKey::Any };
+                return self.list_level(any, LevelPolicy::First).map(Rc::new);
+            }
+            let mut best: Option<Priced<'a>> = None;
+            for rule in rules {
+                let Some(hit) = self.list_level(Shape::from(rule), rule.policy) else { continue };
+                if best.as_ref().is_none_or(|best| hit.price < best.price) {
+                    best = Some(hit);
+                }
+                if rule.policy != LevelPolicy::Lowest {
+                    break;
+                }
+            }
+            best.map(Rc::new)
         });
         list.clone()
     }
@@ -125,6 +137,14 @@ impl<'l, 'a> Walk<'l, 'a> {
     fn level(&self, rule: &LevelRule) -> Option<Priced<'a>> {
         let mut found = Vec::new();
         self.collect(rule.customer, Shape::from(rule), &mut found);
+    fn list_level(&self, shape: Shape, policy: LevelPolicy) -> Option<Priced<'a>> {
+        let mut found = Vec::new();
+        self.collect(CustomerKey::List, shape, &mut found);
+        // A discount is no price to start from: there a row derives from the lists above.
+        let policy = if policy == LevelPolicy::Additive { LevelPolicy::First } else { policy };
+        self.pick(found, policy)
+    }
+
         self.pick(found, rule.policy)
     }
 

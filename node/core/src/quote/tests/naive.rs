@@ -259,7 +259,7 @@ impl Naive<'_> {
             let above = self.best(self.matching(LIST, Some(depth)))?;
             (above.0 / times, above.1)
         } else {
-            self.best(self.matching(LIST, None))?
+            self.list()?
         };
         rows.insert(0, row.sequence);
         let price =
@@ -271,6 +271,17 @@ impl Naive<'_> {
         rows.into_iter().find_map(|row| self.value(row))
     }
 
+    /// The winner of the list level.
+    fn list(&self) -> Option<(Number, Vec<usize>)> {
+        let rows = self.matching(LIST, None);
+        match self.case.policies[LIST] {
+            LevelPolicy::Lowest => {
+                rows.into_iter().filter_map(|row| self.value(row)).min_by(|a, b| a.0.cmp(&b.0))
+            }
+            LevelPolicy::First | LevelPolicy::Additive => self.best(rows),
+        }
+    }
+
     fn walk(&self, level: usize, percents: Number, added: &[(usize, usize)], owed: bool) -> Option<Found> {
         let found = |(price, mut rows): (Number, Vec<usize>), at: usize| {
             let off = (Number::from_integer(100) - percents) / 100;
@@ -280,7 +291,7 @@ impl Naive<'_> {
             Found { price: price.max(Number::from_integer(0)), level, rows }
         };
         if level == LEVELS.len() {
-            let list = self.best(self.matching(LIST, None)).filter(|_| owed)?;
+            let list = self.list().filter(|_| owed)?;
             return Some(found(list, 0));
         }
         let rows = self.matching(level, None);

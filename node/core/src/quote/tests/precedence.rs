@@ -339,3 +339,48 @@ fn a_change_of_the_base_reprices_what_derives_from_it() {
     // 9, 8.10, 7.695 rounded to 7.70, 7.315 rounded to 7.32.
     assert_eq!(show(&world.quote(Ask::default())), "7.32 EA 7.32 customer_contract K");
 }
+
+#[test]
+fn derived_rows_start_from_the_winner_of_the_list_levels() {
+    let lines = r#"
+        {"account":{"account":"C","root":"Q","lists":["L","L2"]}}
+        header contract K account:C
+        prices contract K USD A|||||list_percent_off||10 N|||||list_percent_off||10
+        prices list L USD A|||||||10 N|||||||5
+        prices list L2 USD A|||||||8 |bolts||||||1
+    "#;
+    let contract = r#"{"name":"contract","customer":"customer_contract"}"#;
+    for (levels, want) in [
+        (r#"{"name":"list","customer":"list"}"#, "9 EA 9.00 contract K"),
+        // The list level takes the cheapest of its rows.
+        (r#"{"name":"list","customer":"list","policy":"lowest"}"#, "0.9 EA 0.90 contract K"),
+        // Two list levels: the first has no row, the second has.
+        (
+            r#"{"name":"here","customer":"list","warehouse":"named"},{"name":"list","customer":"list","item":"item"}"#,
+            "9 EA 9.00 contract K",
+        ),
+        (
+            r#"{"name":"classes","customer":"list","item":"class"},{"name":"list","customer":"list","item":"item"}"#,
+            "0.9 EA 0.90 contract K",
+        ),
+    ] {
+        let policy = format!(r#"{{"policy":{{"version":1,"document":{{"levels":[{contract},{levels}]}}}}}}"#);
+        check(&format!("{lines}{policy}"), &[(Ask::default(), want)]);
+    }
+}
+
+#[test]
+fn lists_that_two_sources_make_a_cycle_of_end_where_it_would_begin_again() {
+    let list = |list: &str, parent: &str| {
+        format!(
+            r#"{{"scope":{{"scope":{{"list":"{list}"}},"parent":{{"list":"{parent}","multiplier":"0.5"}}}}}}"#
+        )
+    };
+    let mut world = world(&format!(
+        "{}\nprices list L USD A|||||list_percent_off||10\nprices list M USD B|||||||8",
+        list("L", "M")
+    ));
+    world.add("other", pannier_protocol::Partition::Shared, &list("M", "L"));
+    assert_eq!(show(&world.quote(Ask::default())), "NoPrice");
+    assert_eq!(show(&world.quote(Ask { item: "B", ..Ask::default() })), "4 EA 4.00 list");
+}
