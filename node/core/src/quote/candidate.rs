@@ -62,7 +62,14 @@ impl<'a> Line<'a> {
         })
     }
 
-    /// Rows of a scope that match at `at` or later.
+    /// The same line for another quantity, in base units.
+    pub(super) fn of_quantity(&self, base_quantity: Exact) -> Self {
+        let Self { question, item, class, warehouse, contract, owner, .. } = *self;
+        let out_of_range = Cell::new(false);
+        Self { question, item, class, warehouse, contract, owner, base_quantity, out_of_range }
+    }
+
+    /// Rows of a scope that match at `at` or later; the start of the first to come that was not looked at.
     pub(super) fn matching(
         &self,
         rule: Shape,

@@ -47,6 +47,10 @@ fn reaches(quantity: Exact, bound: Decimal) -> bool {
 
 /// Of the tiers that the quantity reaches into; the first one begins at 0 whatever its bound.
 fn average(breaks: &[Break], quantity: Exact) -> Option<Exact> {
+    if quantity == Exact::ZERO {
+        // Where a ladder begins.
+        return breaks.first().map(|step| Exact::from_decimal(step.1));
+    }
     let mut total = Exact::ZERO;
     for (at, Break(bound, value)) in breaks.iter().enumerate() {
         let from = if at == 0 { Exact::ZERO } else { Exact::from_decimal(*bound) };

@@ -5,7 +5,7 @@ use pannier_protocol::api::{BreakShown, Price, PricePart};
 use pannier_protocol::{Decimal, Money, Timestamp};
 
 use super::Portioned;
-use super::candidate::{Candidate, Line};
+use super::candidate::{Candidate, Line, factor_of};
 use super::caps::is_contract;
 use super::ladder::unit_price;
 use super::walk::{Outcome, Walk};
@@ -78,14 +78,24 @@ fn ladder(line: &Line<'_>, outcome: &Outcome<'_>) -> Option<Vec<BreakShown>> {
     let units = winner.base_units()?;
     let pricing = winner.row.pricing();
     let uom = line.question.scopes.dictionary.uoms.name(winner.break_uom(line.question.item));
-    let base = match &outcome.base {
-        Some(base) => Some(base.price.checked_mul(units)?),
-        None => None,
-    };
     let shown = |step: &pannier_protocol::change::Break| {
+        let base = match &outcome.base {
+            Some(base) if step.0 == winner.step.bound => Some(base.price.checked_mul(units)?),
+            Some(base) => Some(base_from(line, outcome, step.0).unwrap_or(base.price).checked_mul(units)?),
+            None => None,
+        };
         let price = unit_price(pricing.method, Exact::from_decimal(step.1), base)?;
         let price = price.checked_mul(winner.scope.multiplier)?;
         Some(BreakShown { min_quantity: step.0, uom: uom.into(), unit_price: price.to_decimal()? })
     };
     pricing.breaks().iter().map(shown).collect()
+}
+
+/// The list price of one base unit that a derived row starts from at its bound: the list has breaks too.
+fn base_from(line: &Line<'_>, outcome: &Outcome<'_>, bound: Decimal) -> Option<Exact> {
+    let winner = &outcome.winner;
+    let factor = factor_of(line.question.item, winner.break_uom(line.question.item))?;
+    let line = line.of_quantity(Exact::from_decimal(bound).checked_mul(factor)?);
+    let base = Walk::new(&line, line.question.pricing_date, &[]).base_of(winner)?;
+    Some(base.price)
 }

@@ -233,7 +233,7 @@ impl<'l, 'a> Walk<'l, 'a> {
 
     /// The list price that a derived row starts from. One in a list starts from the lists above that one:
     /// from its own level it would start from itself.
-    fn base_of(&self, candidate: &Candidate<'a>) -> Option<Rc<Priced<'a>>> {
+    pub(super) fn base_of(&self, candidate: &Candidate<'a>) -> Option<Rc<Priced<'a>>> {
         let scopes = self.line.question.scopes;
         let own = |scope: &&super::scopes::RankedScope<'a>| std::ptr::eq(*scope, candidate.scope);
         let list = scopes.of(CustomerKey::List, None).find(own);

@@ -191,3 +191,27 @@ fn out_of_range_is_refused_and_falls_to_no_other_price() {
     ";
     check(lines, &[(Ask { uom: Some("BX"), quantity: "9000000000000", ..Ask::default() }, "OutOfRange")]);
 }
+
+#[test]
+fn the_ladder_of_a_derived_row_has_the_list_prices_of_its_bounds() {
+    let derived = world(
+        "prices list L USD A|||||||0=10,10=8
+         prices account C USD A|||||list_percent_off|BX|0=10,1=20,5=50",
+    );
+    let ladder = |quantity| {
+        let price = derived.quote(Ask { quantity, ..Ask::default() }).price.unwrap();
+        let steps = price.breaks.unwrap();
+        let shown: Vec<_> =
+            steps.iter().map(|step| format!("{} {}", step.min_quantity, step.unit_price)).collect();
+        (
+            price.unit_price.to_string(),
+            shown.join(", "),
+            price.next_break.map(|next| next.unit_price.to_string()),
+        )
+    };
+    // 10 pieces are a box: 8 - 20%; 50 are five: 8 - 50%.
+    let steps = "0 9, 1 6.4, 5 4".to_owned();
+    assert_eq!(ladder("1"), ("9".to_owned(), steps.clone(), Some("6.4".to_owned())));
+    assert_eq!(ladder("20"), ("6.4".to_owned(), steps.clone(), Some("4".to_owned())));
+    assert_eq!(ladder("50"), ("4".to_owned(), steps, None));
+}
