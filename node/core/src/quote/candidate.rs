@@ -76,16 +76,19 @@ impl<'a> Line<'a> {
         scope: &'a RankedScope<'a>,
         at: Timestamp,
         found: &mut Vec<Candidate<'a>>,
-    ) {
+    ) -> Timestamp {
+        let mut unseen = Timestamp::MAX;
         let first = found.len();
         let parts = scope.parts.iter().filter(|part| self.counts(part));
         for part in parts {
             for target in self.targets(rule.item) {
                 for warehouse in self.shelves(rule.warehouse) {
                     let (terms, currency) = (part.chain.rows.terms(), self.question.currency);
-                    part.scope.visit(terms, (target, warehouse), currency, scope.span, at, |dated| {
+                    let shelf = (target, warehouse);
+                    let from = part.scope.visit(terms, shelf, currency, scope.span, at, |dated| {
                         found.extend(self.candidate(scope, part, dated));
                     });
+                    unseen = unseen.min(from);
                 }
             }
         }
@@ -102,6 +105,7 @@ impl<'a> Line<'a> {
                 }
             }
         }
+        unseen
     }
 
     /// Whether the rows of a part may count.

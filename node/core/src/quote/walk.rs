@@ -12,6 +12,7 @@ use pannier_protocol::change::{CustomerKey, ItemKeyKind, LevelPolicy, LevelRule,
 
 use super::candidate::{Candidate, Line, Shape};
 use super::ladder::{is_derived, less_percent, unit_price};
+use super::scopes::RankedScope;
 use crate::dictionary::ScopeNo;
 use crate::quantity::Exact;
 
@@ -49,6 +50,8 @@ pub(super) struct Walk<'l, 'a> {
     list: OnceCell<Option<Rc<Priced<'a>>>>,
     until: Cell<Timestamp>,
     is_final: Cell<bool>,
+    /// The start of the first row to come that was not looked at.
+    unseen: Cell<Timestamp>,
 }
 
 /// What a walk found, and until when it holds.
@@ -73,8 +76,8 @@ pub(super) fn is_contract_level(key: CustomerKey) -> bool {
 
 impl<'l, 'a> Walk<'l, 'a> {
     pub(super) fn new(line: &'l Line<'a>, at: Timestamp, excluded: &'l [ScopeNo]) -> Self {
-        let (until, is_final) = (Cell::new(Timestamp::MAX), Cell::new(true));
-        Self { line, at, excluded, list: OnceCell::new(), until, is_final }
+        let (until, unseen) = (Cell::new(Timestamp::MAX), Cell::new(Timestamp::MAX));
+        Self { line, at, excluded, list: OnceCell::new(), until, is_final: Cell::new(true), unseen }
     }
 
     pub(super) fn run(self) -> Walked<'a> {
@@ -105,7 +108,8 @@ impl<'l, 'a> Walk<'l, 'a> {
             let level = additive.first().map_or(0, |(level, _)| *level);
             consider(&mut best, self.outcome(level, list, &additive, percents));
         }
-        Walked { outcome: best, until: self.until.get(), is_final: self.is_final.get() }
+        let (until, unseen) = (self.until.get(), self.unseen.get());
+        Walked { outcome: best, until: until.min(unseen), is_final: self.is_final.get() && until <= unseen }
     }
 
     /// The list price of one base unit: what derived rows start from. The winner of the list levels, also for
@@ -133,10 +137,6 @@ impl<'l, 'a> Walk<'l, 'a> {
         list.clone()
     }
 
-    /// The winner of one level.
-    fn level(&self, rule: &LevelRule) -> Option<Priced<'a>> {
-        let mut found = Vec::new();
-        self.collect(rule.customer, Shape::from(rule), &mut found);
     fn list_level(&self, shape: Shape, policy: LevelPolicy) -> Option<Priced<'a>> {
         let mut found = Vec::new();
         self.collect(CustomerKey::List, shape, &mut found);
@@ -145,15 +145,24 @@ impl<'l, 'a> Walk<'l, 'a> {
         self.pick(found, policy)
     }
 
+    /// The winner of one level.
+    fn level(&self, rule: &LevelRule) -> Option<Priced<'a>> {
+        let mut found = Vec::new();
+        self.collect(rule.customer, Shape::from(rule), &mut found);
         self.pick(found, rule.policy)
     }
 
     fn collect(&self, key: CustomerKey, shape: Shape, found: &mut Vec<Candidate<'a>>) {
         for scope in self.line.question.scopes.of(key, self.line.contract) {
             if !self.excluded.contains(&scope.no) {
-                self.line.matching(shape, scope, self.at, found);
+                self.look(shape, scope, found);
             }
         }
+    }
+
+    fn look(&self, shape: Shape, scope: &'a RankedScope<'a>, found: &mut Vec<Candidate<'a>>) {
+        let unseen = self.line.matching(shape, scope, self.at, found);
+        self.unseen.set(self.unseen.get().min(unseen));
     }
 
     /// The first in the total order that has a price; at a `lowest` level the cheapest.
@@ -235,14 +244,14 @@ impl<'l, 'a> Walk<'l, 'a> {
     /// from its own level it would start from itself.
     pub(super) fn base_of(&self, candidate: &Candidate<'a>) -> Option<Rc<Priced<'a>>> {
         let scopes = self.line.question.scopes;
-        let own = |scope: &&super::scopes::RankedScope<'a>| std::ptr::eq(*scope, candidate.scope);
+        let own = |scope: &&RankedScope<'a>| std::ptr::eq(*scope, candidate.scope);
         let list = scopes.of(CustomerKey::List, None).find(own);
         let Some(list) = list else { return self.list_price() };
         let shape = Shape { item: ItemKeyKind::Any, warehouse: WarehouseKey::Any };
         let above = scopes.of(CustomerKey::List, None);
         let above = above.filter(|scope| scope.rank == list.rank && scope.depth > list.depth);
         let mut found = Vec::new();
-        above.for_each(|scope| self.line.matching(shape, scope, self.at, &mut found));
+        above.for_each(|scope| self.look(shape, scope, &mut found));
         let base = self.pick(found, LevelPolicy::First)?;
         // Its price is as seen from the list asked; the row stands in a list above which that one's
         // multiplier applies again.

@@ -115,7 +115,7 @@ impl Scope {
     }
 
     /// Visits the rows of a target for a warehouse (or without one) in one currency that `span`, the header's,
-    /// lets hold at `at`, and the next ones of each key to come.
+    /// lets hold at `at`, and the next ones of each key to come; the start of the first that is not visited.
     pub(crate) fn visit<'a>(
         &'a self,
         terms: &'a TermsTable,
@@ -124,7 +124,8 @@ impl Scope {
         span: (Timestamp, Timestamp),
         at: Timestamp,
         mut visit: impl FnMut(DatedRow<'a>),
-    ) {
+    ) -> Timestamp {
+        let mut unseen = Timestamp::MAX;
         let first = Place::first_of(shelf.0, shelf.1);
         let at = at.max(span.0);
         let mut cursor = self.blocks.seek(first);
@@ -150,13 +151,19 @@ impl Scope {
                 show(current);
             }
             let mut future = next;
-            for _ in 0..FUTURE_ROWS_MAX {
-                if show(future).is_none() {
-                    break;
-                }
+            let mut seen = 0;
+            while seen < FUTURE_ROWS_MAX && show(future).is_some() {
                 future = self.blocks.next(future);
+                seen += 1;
+            }
+            if let Some(row) = self.blocks.get(future).filter(|row| row.place == place)
+                && seen == FUTURE_ROWS_MAX
+            {
+                let Terms { currency: of, start, .. } = terms.get(row.terms);
+                unseen = unseen.min(if *of == currency { *start } else { Timestamp::MAX });
             }
             cursor = self.blocks.skip(next, |row| row.place <= place);
         }
+        unseen
     }
 }

@@ -174,3 +174,20 @@ fn under_a_lowest_level_losers_end_nothing_unless_they_hid_something() {
         &[(Ask::default(), "10 EA 10.00 customer_price until 2026-10-01T00:00:00Z")],
     );
 }
+
+#[test]
+fn many_rows_to_come_that_do_not_match_hide_none_that_does() {
+    // Twelve months of a price for a thousand pieces, then one for all.
+    let month = |number: u32| match number {
+        0..12 => format!("2027-{:02}-01", number + 1),
+        _ => "2028-01-01".to_owned(),
+    };
+    let months =
+        (0..12).map(|at| format!("prices account C USD {}..{} A|||||||1000=1\n", month(at), month(at + 1)));
+    let lines = format!("prices list L USD A|||||||9\n{}", months.collect::<String>());
+    check(&lines, &[(Ask::default(), "9 EA 9.00 list")]);
+    check(
+        &format!("{lines}prices account C USD 2028-01-01.. A|||||||2"),
+        &[(Ask::default(), "9 EA 9.00 list until 2028-01-01T00:00:00Z")],
+    );
+}
