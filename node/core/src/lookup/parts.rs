@@ -126,17 +126,21 @@ impl Basket<'_> {
             in_stock,
         };
         let candidates = availability::candidates(&question);
-        Some(candidates.into_iter().map(|candidate| self.offer(&candidate)).collect())
+        Some(candidates.into_iter().map(|candidate| self.offer(resolved, &candidate)).collect())
     }
 
-    /// Priced and promised like a line of its own, and takes nothing. What freshness refuses is left out.
-    fn offer(&mut self, candidate: &Candidate) -> Offer {
+    /// Priced and promised as if the line named this item (by the contract and the warehouse that it names), and
+    /// takes nothing. What freshness refuses is left out.
+    fn offer(&mut self, resolved: &Resolved<'_>, candidate: &Candidate) -> Offer {
         let Candidate { relation, item, unit, quantity } = candidate;
+        let line = resolved.line;
+        let (contract, warehouse) = (line.contract.as_deref(), line.warehouse.as_deref());
         let (quote, _) = match self.shows_price() {
-            true => self.quote(item, *unit, *quantity, None, None),
+            true => self.quote(item, *unit, *quantity, contract, warehouse),
             false => (None, CapUse::default()),
         };
-        let promise = availability::promise(&self.stock_question(item, *unit, *quantity), &self.taken);
+        let question = StockQuestion { warehouse, ..self.stock_question(item, *unit, *quantity) };
+        let promise = availability::promise(&question, &self.taken);
         let price =
             quote.filter(|quote| self.judge_price(item, quote).is_ok()).and_then(|quote| quote.price.ok());
         let promised = self.judge_stock(item, &promise).is_ok();
