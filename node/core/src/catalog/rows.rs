@@ -1,8 +1,8 @@
 //! The rows of one chain of the catalog. One type serves the shared chains and the families': what a chain
 //! never carries costs it nothing, as maps are made by their first row.
 //!
-//! Every record keeps the version of the message that stated it, and so does a delete: a unit's parts may
-//! apply after later messages, and must not bring back what those removed.
+//! Every record keeps the version of the message that stated it, and so does a delete: what was said before it
+//! must not bring the row back, whichever is applied first. A unit is said with its commit, not with its parts.
 
 use std::sync::{Arc, Mutex};
 

@@ -63,7 +63,8 @@ impl<R: Rows> Chain<R> {
         }
     }
 
-    /// A unit is stated when it is committed, over what came between.
+    /// A unit is stated when it is committed, over what came between. Rejected: versions of its parts, by which
+    /// a delete between them would leave a hole in what has to be seen whole.
     pub(super) fn commit_unit(
         &mut self,
         entry: &Entry<'_>,
