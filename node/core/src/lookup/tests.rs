@@ -284,3 +284,40 @@ fn a_cell_in_a_former_base_unit_is_stale_for_the_line() {
         "#]],
     );
 }
+
+#[test]
+fn what_the_account_may_not_buy_is_answered_as_what_does_not_exist() {
+    let mut node = Node::stocked();
+    let changes = r#"[{"reference":{"kind":"gtin","number":"400","item":"SAW"}},
+        {"prices":{"scope":{"contract":"K-7"},"currency":"USD","rows":[["SAW",null,null,null,1,"fixed",null,[["0","20"]]]]}}]"#;
+    node.say("catalog.shared.erp", 2, changes);
+    node.say(
+        "ledger.stock.wms",
+        2,
+        r#"[{"stock_set":{"item":"SAW","warehouse":"DAL","uom":"EA","on_hand":"9"}}]"#,
+    );
+    let ask = |account: &str, item: &str, more: &str| {
+        let request = format!(
+            r#"{{{account}"include":["price","breaks","list_price","availability","warehouses","schedule","substitutes","explain"],
+                "lines":[{{"line":"1","item":"{item}"{more}}}]}}"#
+        );
+        let answer =
+            String::from_utf8(codec::encode(Encoding::Json, &node.ask(&request).unwrap()).unwrap()).unwrap();
+        answer.replace(&format!(r#""{item}""#), r#""?""#)
+    };
+    for account in ["", r#""account":"C-1","#] {
+        for more in [
+            r#","quantity":"1""#,
+            // Item and entitlement are looked at before the rest.
+            r#","quantity":"-1""#,
+            r#","quantity":"1","uom":"PAL""#,
+            r#","quantity":"1","contract":"K-7","warehouse":"DAL""#,
+        ] {
+            let unknown = ask(account, "NUT", more);
+            assert!(unknown.contains("not_found"), "{unknown}");
+            assert_eq!(ask(account, "SAW", more), unknown);
+        }
+        let by_number = r#","quantity":"1","item_type":"gtin""#;
+        assert_eq!(ask(account, "400", by_number), ask(account, "999", by_number));
+    }
+}
