@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import hashlib
 import json
+import re
 import struct
 import sys
 import uuid
@@ -225,16 +226,22 @@ def stock(names, on_hand):
     return [{"stock_set": {"item": name} | cell} for name in names]
 
 
-async def incarnation_of(js, stream):
+async def incarnation_and_offset(js, stream):
+    """And how far the broker's clock is before ours: WIRE.md, Ticks are told in broker time."""
+    asked = datetime.now(timezone.utc)
     info = await js._api_request(f"{js._prefix}.STREAM.INFO.{stream}")
-    return info["config"]["metadata"]["pannier.incarnation"]
+    answered = datetime.now(timezone.utc)
+    # Nanoseconds are more than Python reads.
+    told = re.sub(r"(\.\d{1,6})\d*", r"\1", info["ts"]).replace("Z", "+00:00")
+    offset = datetime.fromisoformat(told) - (asked + (answered - asked) / 2)
+    return info["config"]["metadata"]["pannier.incarnation"], offset
 
 
 async def main(arguments):
     connection = await nats.connect(arguments.url)
     js = connection.jetstream(timeout=10)
     ledger, catalog = f"{arguments.streams}_LEDGER", f"{arguments.streams}_CATALOG"
-    incarnation = await incarnation_of(js, ledger)
+    incarnation, offset = await incarnation_and_offset(js, ledger)
 
     def chain(stream, subject, source, encode, content_type):
         return Chain(js, arguments.prefix, stream, subject, source, incarnation, encode, content_type)
@@ -259,9 +266,10 @@ async def main(arguments):
         await family.snapshot(position, "S-1", [contract("2.2")])
         await cells.snapshot(position, "S-1", [stock(ALL[:-1], "20.5")])
 
-    tick = {"caught_up_to": started, "subjects": [shared.point(), family.point()]}
+    caught_up_to = started + offset
+    tick = {"caught_up_to": caught_up_to, "subjects": [shared.point(), family.point()]}
     await shared.publish(position, {"tick": tick})
-    await cells.publish(position, {"tick": {"caught_up_to": started, "subjects": [cells.point()]}})
+    await cells.publish(position, {"tick": {"caught_up_to": caught_up_to, "subjects": [cells.point()]}})
     at_least = f"{incarnation}.L{cells.last}.S{shared.last}.P{family.last}"
     sequences = {one.subject: one.sequence for one in (shared, family, cells)}
     print(json.dumps({"at_least": at_least, "sequences": sequences}))

@@ -12,6 +12,7 @@ use pannier_protocol::limits::{MESSAGE_BYTES_MAX, MESSAGE_CHANGES_MAX};
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{Change, Encoding, MarkId, SourceId, TransactionId, codec};
 use pannier_streams::Chain;
+use pannier_streams::clock::broker_offset;
 
 use crate::broker::{BrokerArgs, now};
 use crate::chain::{Held, OPERATOR, Taking};
@@ -53,6 +54,9 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let began = now()?;
     let (broker, streams) = args.broker.open("pannier publish").await?;
+    // Ages are told in broker time, and this machine's clock may be off.
+    let clock = || now().unwrap_or_default();
+    let offset = if args.tick { broker_offset(&broker, &streams.ledger, clock).await? } else { 0 };
     let source = match args.subject.source() {
         Some(source) => source.clone(),
         None => SourceId::new(OPERATOR)?,
@@ -72,7 +76,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         changes += count as u64;
     }
     if args.tick {
-        let tick = Tick { caught_up_to: began, subjects: vec![held.point()] };
+        let tick = Tick { caught_up_to: began.plus_millis(offset), subjects: vec![held.point()] };
         held.publish(vec![Change::Tick(tick)], None).await.context("tick")?;
     }
     let as_of = held.last();

@@ -33,6 +33,11 @@ pub const HEADER_BYTES_MAX: usize = 4 * 1024;
 /// How often an unready broker is asked for a stream's configuration, one request timeout each.
 pub const CONFIG_ATTEMPTS_MAX: u32 = 10;
 
+/// How often the leader is asked for its time in one measurement; the quickest answer counts.
+pub const OFFSET_SAMPLES: u32 = 3;
+/// An answer that took longer says too little about the leader's time.
+pub const OFFSET_ROUND_TRIP_MS_MAX: u64 = 1_000;
+
 /// How long one call tries to settle a publish. A 503 (election, restart) passes within 10 s as a rule.
 pub const PUBLISH_SETTLE_MAX: Duration = Duration::from_secs(30);
 /// First and longest pause before the same message is sent again.
