@@ -1,7 +1,7 @@
 //! A file's bytes as records: decoded, cut into cells or lines, leader and trailer told apart.
 //!
-//! A file is read whole: gathering the rows of one item or ladder needs all of it anyway, and a file is
-//! taken in one transaction or not at all.
+//! A file is held whole, one at a time and bounded: gathering the rows of one item or ladder needs all of it
+//! anyway, and a file is taken in one transaction or not at all.
 
 use std::collections::BTreeMap;
 
@@ -38,6 +38,11 @@ pub(super) enum SheetError {
     NoMarker { what: &'static str, starts_with: String },
     #[error("the trailer counts {said} rows and the file has {found}; is it whole?")]
     Count { said: u32, found: usize },
+    #[error(
+        "the quote that opens in line {line} or below is never closed, and hides everything behind it; is the \
+         file whole? Where quotes are text set format.quote = \"\""
+    )]
+    OpenQuote { line: u64 },
     #[error("{what}: {reason}")]
     Marker { what: &'static str, reason: String },
     #[error("the file name's cut time: {reason}")]
@@ -59,7 +64,7 @@ impl Sheet {
     pub(super) fn read(bytes: &[u8], mapping: &Mapping) -> Result<Self, SheetError> {
         let (text, _) = mapping.layout.encoding.decode_with_bom_removal(bytes);
         let mut records = match mapping.layout.delimited {
-            Some(delimited) => delimited_records(&text, delimited, mapping.layout.skip_lines),
+            Some(delimited) => delimited_records(&text, delimited, mapping.layout.skip_lines)?,
             None => fixed_records(&text, mapping.layout.skip_lines),
         };
         let leader = split_off(&mut records, mapping.leader.as_ref());
@@ -130,7 +135,7 @@ fn marker_text(record: &Record, field: &Field, what: &'static str) -> Result<Str
     Row::cell(record, field).map_err(|reason| SheetError::Marker { what, reason })
 }
 
-fn delimited_records(text: &str, delimited: Delimited, skip_lines: u32) -> Vec<Record> {
+fn delimited_records(text: &str, delimited: Delimited, skip_lines: u32) -> Result<Vec<Record>, SheetError> {
     let (text, skipped) = without_lines(text, skip_lines);
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimited.delimiter)
@@ -139,14 +144,40 @@ fn delimited_records(text: &str, delimited: Delimited, skip_lines: u32) -> Vec<R
         .has_headers(false)
         .flexible(true)
         .from_reader(text.as_bytes());
-    let records = reader.records().filter_map(Result::ok);
-    records
-        .map(|cells| {
-            let line = cells.position().map_or(0, csv::Position::line) + skipped;
-            Record { line, cells: Cells::Delimited(cells) }
-        })
-        .filter(|record| !record.is_blank())
-        .collect()
+    let (mut records, mut last) = (Vec::new(), (0, 0));
+    // Of a text in memory every record is readable.
+    for cells in reader.records().filter_map(Result::ok) {
+        let (line, byte) = cells.position().map_or((0, 0), |at| (at.line() + skipped, at.byte()));
+        last = (line, usize::try_from(byte).unwrap_or_default());
+        let record = Record { line, cells: Cells::Delimited(cells) };
+        if !record.is_blank() {
+            records.push(record);
+        }
+    }
+    let (line, from) = last;
+    match delimited.quote {
+        Some(quote) if ends_in_quotes(&text.as_bytes()[from..], delimited.delimiter, quote) => {
+            Err(SheetError::OpenQuote { line })
+        }
+        Some(_) | None => Ok(records),
+    }
+}
+
+/// Whether a cell that began with a quote goes on at the end. The reader takes that for a cell like any other.
+fn ends_in_quotes(record: &[u8], delimiter: u8, quote: u8) -> bool {
+    let (mut quoted, mut begins) = (false, true);
+    let mut bytes = record.iter().peekable();
+    while let Some(&byte) = bytes.next() {
+        if quoted {
+            if byte == quote && bytes.next_if_eq(&&quote).is_none() {
+                quoted = false;
+            }
+        } else {
+            quoted = begins && byte == quote;
+        }
+        begins = !quoted && (byte == delimiter || byte == b'\n' || byte == b'\r');
+    }
+    quoted
 }
 
 fn fixed_records(text: &str, skip_lines: u32) -> Vec<Record> {

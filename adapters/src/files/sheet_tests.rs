@@ -73,3 +73,15 @@ fn the_header_has_every_column_once() {
     check(keys, "ITEM,WH,QTY,QTY\nA,DAL,1,2\n", Err("the header names \"QTY\" twice; map it by number"));
     check(keys, "", Err("the header has no column"));
 }
+
+#[test]
+fn a_quote_that_is_never_closed_hides_no_rows() {
+    let open = |line| format!("the quote that opens in line {line} or below is never closed");
+    let two = Ok(("1970-01-01T00:00:00Z", 2));
+    check(COLUMNS, "A,DAL,1\nB,DAL,2,\"5/8 bolt\nC,DAL,3\n", Err(&open(2)));
+    check(COLUMNS, "\"A,DAL,1\n", Err(&open(1)));
+    check(COLUMNS, "A,DAL,1,\"a \"\"quote\"\"\"\nB,DAL,2,\"two\nlines\"", two);
+    check(COLUMNS, "A,DAL,1,5/8\" bolt\nB,DAL,2,\"\"\n", two);
+    let text = format!("format = {{ quote = \"\" }}\n{COLUMNS}");
+    check(&text, "A,DAL,1,\"5/8\nB,DAL,2,\"\n", two);
+}
