@@ -331,6 +331,8 @@ pub enum Sign {
     Leading,
     Trailing,
     Either,
+    /// In the last digit, as COBOL's signed zoned numbers have it.
+    Overpunch,
 }
 
 /// How dates are written.

@@ -3,6 +3,8 @@
 //! Nothing is guessed: marks that do not stand where the mapping says they stand are an error, because
 //! `1.234` read under the wrong mark is wrong by a factor of a thousand and looks right.
 
+use std::borrow::Cow;
+
 use jiff::civil::{Date, DateTime, Time};
 use jiff::fmt::strtime;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
@@ -17,7 +19,13 @@ pub(super) const CENTURY_PATTERN: &str = "cyymmdd";
 /// A decimal by `rules`; the error says what was expected.
 pub(super) fn parse_decimal(text: &str, rules: &NumberRules) -> Result<Decimal, String> {
     let error = |reason: &str| format!("{:?} is no number: {reason}", shorten(text));
-    let (negative, digits) = split_sign(text.trim(), rules.sign).map_err(error)?;
+    let signed = match rules.sign {
+        Sign::Overpunch => overpunched(text.trim()),
+        Sign::Leading | Sign::Trailing | Sign::Either => {
+            split_sign(text.trim(), rules.sign).map(|(negative, digits)| (negative, Cow::Borrowed(digits)))
+        }
+    };
+    let (negative, digits) = signed.map_err(error)?;
     let mut parts = digits.splitn(2, rules.decimal_mark);
     let whole = parts.next().unwrap_or_default();
     let fraction = parts.next();
@@ -34,6 +42,7 @@ pub(super) fn parse_decimal(text: &str, rules: &NumberRules) -> Result<Decimal, 
     }
     let plain = match (rules.implied_decimals.map(usize::from), fraction) {
         (Some(_), Some(_)) => return Err(error("it has a decimal mark, and its decimals are implied")),
+        (Some(_), None) if whole.is_empty() => return Err(error("it has no digits")),
         (Some(implied), None) => {
             let padded = format!("{whole:0>width$}", width = implied + 1);
             let (whole, fraction) = padded.split_at(padded.len() - implied);
@@ -55,15 +64,29 @@ fn split_sign(text: &str, sign: Sign) -> Result<(bool, &str), &'static str> {
         (_, Some(_), Some(_)) => return Err("it has two signs"),
         (Sign::Leading | Sign::Either, Some(found), None) => found,
         (Sign::Trailing | Sign::Either, None, Some(found)) => found,
-        (Sign::Leading, None, Some(_)) => {
+        (Sign::Leading | Sign::Overpunch, None, Some(_)) => {
             return Err("its sign trails; set sign = \"trailing\" or \"either\"");
         }
-        (Sign::Trailing, Some(_), None) => {
+        (Sign::Trailing | Sign::Overpunch, Some(_), None) => {
             return Err("its sign leads; set sign = \"leading\" or \"either\"");
         }
         (_, None, None) => (false, text),
     };
     Ok((found.0, found.1.trim()))
+}
+
+/// A signed zoned number as it comes out of EBCDIC: the last digit says the sign. `{ABCDEFGHI` are +0 to +9,
+/// `}JKLMNOPQR` -0 to -9, where the compiler was an ASCII one `pqrstuvwxy`; a plain digit is without a sign.
+fn overpunched(text: &str) -> Result<(bool, Cow<'_, str>), &'static str> {
+    let Some(last) = text.chars().next_back() else { return Ok((false, Cow::Borrowed(text))) };
+    if last.is_ascii_digit() {
+        return Ok((false, Cow::Borrowed(text)));
+    }
+    let rows = [("{ABCDEFGHI", false), ("}JKLMNOPQR", true), ("pqrstuvwxy", true)];
+    let found = rows.iter().find_map(|(row, negative)| Some((*negative, row.find(last)?)));
+    let (negative, digit) = found.ok_or("its last character is no signed digit (0-9, { A-I, } J-R, p-y)")?;
+    let head = text.strip_suffix(last).unwrap_or_default();
+    Ok((negative, Cow::Owned(format!("{head}{digit}"))))
 }
 
 /// Groups of three between marks, the first one shorter; `None` when they are not.
@@ -171,6 +194,7 @@ mod tests {
         let plain = rules('.', None, None, Sign::Leading);
         let german = rules(',', Some('.'), None, Sign::Either);
         let implied = rules('.', None, Some(4), Sign::Trailing);
+        let zoned = rules('.', None, Some(4), Sign::Overpunch);
         for (text, rules, want) in [
             ("12", plain, Ok("12")),
             ("-12.50", plain, Ok("-12.5")),
@@ -198,6 +222,19 @@ mod tests {
             ("5", implied, Ok("0.0005")),
             ("1.5", implied, Err("it has a decimal mark, and its decimals are implied")),
             ("-5", implied, Err("its sign leads; set sign = \"leading\" or \"either\"")),
+            ("000012500", zoned, Ok("1.25")),
+            ("00001250{", zoned, Ok("1.25")),
+            ("00001250}", zoned, Ok("-1.25")),
+            ("00001250E", zoned, Ok("1.2505")),
+            ("00001250N", zoned, Ok("-1.2505")),
+            ("00001250u", zoned, Ok("-1.2505")),
+            ("R", zoned, Ok("-0.0009")),
+            ("", zoned, Err("it has no digits")),
+            ("-", implied, Err("it has no digits")),
+            ("00001250Z", zoned, Err("its last character is no signed digit (0-9, { A-I, } J-R, p-y)")),
+            ("00001250-", zoned, Err("its last character is no signed digit")),
+            ("-0001250A", zoned, Err("digits with '.' as decimal mark are expected")),
+            ("12.5J", rules('.', None, None, Sign::Overpunch), Ok("-12.51")),
         ] {
             let got = parse_decimal(text, &rules).map(|value| value.to_string());
             match (got, want) {
