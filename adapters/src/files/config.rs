@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::mapping::{Mapping, MappingError};
 use super::table::FileTable;
+use crate::limits::FILE_BYTES_DEFAULT;
 
 /// The whole document.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -36,6 +37,9 @@ pub struct FilesConfig {
     /// How often ticks are repeated, in ms.
     #[serde(default = "default_tick_ms")]
     pub tick_ms: u64,
+    /// Largest file that is taken; a larger one is parked.
+    #[serde(default = "default_file_bytes_max")]
+    pub file_bytes_max: u64,
     /// In which dates and cut times of the files are meant.
     #[serde(default = "Zone::utc")]
     pub zone: Zone,
@@ -54,6 +58,10 @@ fn default_poll_ms() -> u64 {
 
 fn default_tick_ms() -> u64 {
     10_000
+}
+
+fn default_file_bytes_max() -> u64 {
+    FILE_BYTES_DEFAULT
 }
 
 /// Why a configuration is refused.

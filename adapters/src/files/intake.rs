@@ -4,20 +4,24 @@
 //! leaves a note of a file that is still there: the next look moves it without reading it again.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
 
 use pannier_protocol::{ItemId, SourceId, Timestamp, UomCode};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::compose::{Composed, compose};
-use super::config::{Complete, Covers, FilesConfig, Mode};
+use super::config::{Complete, Covers, Cut, FilesConfig, Mode};
 use super::folder::{Folder, FolderError, Found};
 use super::mapping::{Mapping, MappingError};
 use super::row::Reject;
 use super::rows::parse;
 use super::sheet::Sheet;
 use super::table::FileTable;
-use crate::limits::{FILE_BYTES_MAX, REVIEWS_PER_FILE_MAX, TRAILER_PATIENCE};
+use super::value::parse_instant;
+use crate::limits::{MEMORY_PER_BYTE, REVIEWS_PER_FILE_MAX, TRAILER_PATIENCE};
 use crate::runner::{CaughtUp, Desk, Review, StoreError, Submission, decode, encode};
 
 /// What became of a file.
@@ -49,6 +53,7 @@ pub(super) struct Intake {
     source: SourceId,
     mappings: Vec<Mapping>,
     folder: Folder,
+    file_bytes_max: u64,
     desk: Desk,
 }
 
@@ -63,7 +68,8 @@ pub(super) struct Look {
 impl Intake {
     pub(super) fn open(config: &FilesConfig, desk: Desk) -> Result<Self, IntakeError> {
         let mappings = config.mappings()?;
-        Ok(Self { source: config.source.clone(), mappings, folder: Folder::open(config)?, desk })
+        let (source, folder) = (config.source.clone(), Folder::open(config)?);
+        Ok(Self { source, mappings, folder, file_bytes_max: config.file_bytes_max, desk })
     }
 
     /// Takes every complete file.
@@ -71,29 +77,43 @@ impl Intake {
         self.finish_moves()?;
         let found = self.folder.look(&self.mappings)?;
         let mut look = Look::default();
-        let mut read = Vec::new();
+        let mut complete = Vec::new();
         for file in found {
             let mapping = &self.mappings[file.mapping];
             if !self.folder.is_complete(&file, mapping) {
                 look.settling += usize::from(matches!(mapping.complete, Complete::Unchanged { .. }));
                 continue;
             }
-            match self.read(&file, mapping)? {
-                Some(content) => read.push((file, content)),
+            match self.order(&file, mapping)? {
+                Some(cut) => complete.push(((mapping.table, cut, file.name.clone()), file)),
                 None => look.settling += 1,
             }
         }
-        read.sort_by(|(a, one), (b, other)| {
-            let order = |file: &Found, content: &Content| {
-                let cut = content.sheet.as_ref().map_or(Timestamp::MIN, |(_, cut)| *cut);
-                (self.mappings[file.mapping].table, cut, file.name.clone())
-            };
-            order(a, one).cmp(&order(b, other))
-        });
-        for (file, content) in read {
-            look.taken.push(self.take(&file, content)?);
+        complete.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (_, file) in complete {
+            match self.read(&file, &self.mappings[file.mapping])? {
+                Some(content) => look.taken.push(self.take(&file, content)?),
+                None => look.settling += 1,
+            }
         }
         Ok(look)
+    }
+
+    /// When a file was cut, as far as it can be told; `None`: it is not complete. A file that says it within is read
+    /// for it and read again when it is taken, so that no two files are held at a time.
+    fn order(&self, file: &Found, mapping: &Mapping) -> Result<Option<Timestamp>, IntakeError> {
+        let cut = match &mapping.cut {
+            Cut::Modified => return Ok(Some(file.modified)),
+            Cut::Name { pattern } => {
+                let text = file.cut_text.as_deref().unwrap_or_default();
+                parse_instant(text, pattern, &mapping.zone).ok()
+            }
+            Cut::Leader { .. } | Cut::Trailer { .. } => match self.read(file, mapping)? {
+                Some(content) => content.sheet.ok().map(|(_, cut)| cut),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(cut.unwrap_or(Timestamp::MIN)))
     }
 
     /// Moves files that were taken just before a crash.
@@ -101,7 +121,7 @@ impl Intake {
         let mut forgotten = Submission::default();
         for (key, hash) in self.desk.notes(MOVING)? {
             let path = self.folder.path(&key[MOVING.len()..]);
-            let same = std::fs::read(&path).is_ok_and(|bytes| Sha256::digest(&bytes).as_slice() == hash);
+            let same = hash_of(&path).is_ok_and(|found| found == hash);
             if same {
                 self.folder.done(&path, None)?;
             }
@@ -115,11 +135,16 @@ impl Intake {
 
     /// `None`: its trailer is not there yet.
     fn read(&self, file: &Found, mapping: &Mapping) -> Result<Option<Content>, IntakeError> {
-        if file.bytes > FILE_BYTES_MAX {
-            let reason = format!("has {} bytes; the most is {FILE_BYTES_MAX}: split it", file.bytes);
+        let most = self.file_bytes_max;
+        // One byte more than it may have tells a file that grew since.
+        let bytes = if file.bytes > most { None } else { Some(self.folder.read(file, most + 1)?) };
+        let Some(bytes) = bytes.filter(|bytes| bytes.len() as u64 <= most) else {
+            let reason = format!(
+                "it has more than {most} bytes: export it in parts, or set file_bytes_max and give this process \
+                 {MEMORY_PER_BYTE} times as much memory"
+            );
             return Ok(Some(Content { hash: Vec::new(), sheet: Err(reason) }));
-        }
-        let bytes = self.folder.read(file)?;
+        };
         let hash = Sha256::digest(&bytes).to_vec();
         let sheet = Sheet::read(&bytes, mapping).and_then(|sheet| {
             sheet.check_count(mapping)?;
@@ -159,8 +184,9 @@ impl Intake {
         }
         let Composed { mut submission, rejects, parts } = composed;
         submission.position = u64::try_from(cut.millis()).unwrap_or(0);
+        let caught_up_to = self.desk.broker_time(cut);
         for part in parts {
-            submission.notes.push((cut_key(mapping, &part), Some(encode(&cut)?)));
+            submission.notes.push((cut_key(mapping, &part), Some(encode(&(cut, caught_up_to))?)));
         }
         let place = self.folder.place(&file.path);
         submission.notes.push((format!("{MOVING}{place}"), Some(hash.clone())));
@@ -194,8 +220,8 @@ impl Intake {
         }
         for part in &composed.parts {
             let last = self.desk.note(&cut_key(mapping, part))?;
-            let last = last.map(|bytes| decode::<Timestamp>(&bytes)).transpose()?;
-            if let Some(last) = last.filter(|last| *last > cut) {
+            let last = last.map(|bytes| decode::<CutNote>(&bytes)).transpose()?;
+            if let Some((last, _)) = last.filter(|(last, _)| *last > cut) {
                 return Ok(Some(format!(
                     "it was cut at {cut}, and one cut at {last} was taken before; approve it to go back to it"
                 )));
@@ -259,7 +285,7 @@ impl Intake {
         for mapping in &self.mappings {
             let mut cuts = Vec::new();
             for (_, bytes) in self.desk.notes(&cut_key(mapping, ""))? {
-                cuts.push(decode::<Timestamp>(&bytes)?);
+                cuts.push(decode::<CutNote>(&bytes)?.1);
             }
             // A warehouse whose export stopped makes all of them old; contracts that ended are not exported again.
             let cut = if mapping.covers == Covers::Scopes { cuts.iter().max() } else { cuts.iter().min() };
@@ -288,6 +314,23 @@ impl Intake {
 struct Content {
     hash: Vec<u8>,
     sheet: Result<(Sheet, Timestamp), String>,
+}
+
+/// When an export was cut, as it says itself, and that instant in broker time, at most the one at which it was
+/// taken. The first tells which of two exports is the later one, the second how old what it says is.
+type CutNote = (Timestamp, Timestamp);
+
+fn hash_of(path: &Path) -> io::Result<Vec<u8>> {
+    let (mut hash, mut file) = (Sha256::new(), BufReader::new(File::open(path)?));
+    loop {
+        let chunk = file.fill_buf()?;
+        let taken = chunk.len();
+        if taken == 0 {
+            return Ok(hash.finalize().to_vec());
+        }
+        hash.update(chunk);
+        file.consume(taken);
+    }
 }
 
 const MOVING: &str = "moving/";

@@ -6,15 +6,17 @@ use std::collections::BTreeMap;
 use encoding_rs::Encoding;
 use pannier_protocol::Zone;
 use pannier_protocol::change::PriceScopeKind;
+use pannier_protocol::limits::ID_BYTES_MAX;
 
 use super::config::{
     Column, ColumnKeys, Complete, Covers, Cut, FileConfig, FilesConfig, FormatKind, Marker, Mode,
+    NumberRules, Words,
 };
 use super::field::Field;
 use super::pattern::NamePattern;
-use super::table::{FileTable, REMOVED, SCOPE_FIELDS};
+use super::table::{FileTable, LIST_FIELDS, REMOVED, SCOPE_FIELDS};
 use super::value::{check_date_pattern, check_instant_pattern};
-use crate::limits::INTERVAL_MS_MIN;
+use crate::limits::{FILE_BYTES_MAX, INTERVAL_MS_MIN};
 
 /// What is wrong with one key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -116,7 +118,9 @@ fn check_whole(config: &FilesConfig) -> Check {
     let slow_enough = |ms: u64| ms >= INTERVAL_MS_MIN;
     let reason = format!("at least {INTERVAL_MS_MIN} ms");
     ensure(slow_enough(config.poll_ms), "poll_ms", &reason)?;
-    ensure(slow_enough(config.tick_ms), "tick_ms", &reason)
+    ensure(slow_enough(config.tick_ms), "tick_ms", &reason)?;
+    let reason = format!("1 to {FILE_BYTES_MAX} bytes");
+    ensure((1..=FILE_BYTES_MAX).contains(&config.file_bytes_max), "file_bytes_max", &reason)
 }
 
 /// Two full files must not remove each other's rows.
@@ -150,10 +154,11 @@ fn compile(file: &FileConfig, zone: &Zone) -> Check<Mapping> {
         && file.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
     ensure(named, "name", "1 to 32 of a-z, 0-9, '-' and '_'")?;
     let Some(pattern) = NamePattern::parse(&file.pattern) else {
-        return wrong("pattern", "a file name with `*`, `?` and at most one `{cut}`, without a folder");
+        return wrong("pattern", "a file name with `?`, at most four `*` and one `{cut}`, without a folder");
     };
     ensure(file.rejects_max_percent <= 100, "rejects_max_percent", "0 to 100")?;
     check_covers(file)?;
+    check_words(file)?;
     check_columns(file)?;
     let fields = file
         .columns
@@ -191,7 +196,7 @@ fn compile(file: &FileConfig, zone: &Zone) -> Check<Mapping> {
 
 fn layout(file: &FileConfig) -> Check<Layout> {
     let format = &file.format;
-    let Some(encoding) = Encoding::for_label(format.encoding.as_bytes()) else {
+    let Some(encoding) = Encoding::for_label_no_replacement(format.encoding.as_bytes()) else {
         return wrong("format.encoding", "no encoding by that name; as in \"utf-8\" or \"windows-1252\"");
     };
     let delimited = match format.kind {
@@ -204,7 +209,7 @@ fn layout(file: &FileConfig) -> Check<Layout> {
             None
         }
         FormatKind::Delimited => {
-            let ascii = |c: char| u8::try_from(c).ok().filter(u8::is_ascii);
+            let ascii = |c: char| u8::try_from(c).ok().filter(|b| b.is_ascii() && !b"\r\n".contains(b));
             let Some(delimiter) = ascii(format.delimiter) else {
                 return wrong("format.delimiter", "one ASCII character, as in \";\" or \"\\t\"");
             };
@@ -213,6 +218,7 @@ fn layout(file: &FileConfig) -> Check<Layout> {
                 [quote] if ascii(*quote).is_some() => ascii(*quote),
                 _ => return wrong("format.quote", "one ASCII character, or \"\" where quotes are text"),
             };
+            ensure(quote != Some(delimiter), "format.quote", "the delimiter cannot be the quote too")?;
             Some(Delimited { delimiter, quote, header: format.header })
         }
     };
@@ -251,6 +257,14 @@ fn check_covers(file: &FileConfig) -> Check {
     ensure(is_said, "covers", "a delta file covers nothing; leave it out")
 }
 
+fn check_words(file: &FileConfig) -> Check {
+    let Words { yes, no } = &file.words;
+    let both = yes.iter().find(|word| no.iter().any(|other| other.eq_ignore_ascii_case(word)));
+    ensure(both.is_none(), "words", "a word stands in both yes and no")?;
+    let is_priced = !file.zero_is_no_price || file.table == FileTable::Prices;
+    ensure(is_priced, "zero_is_no_price", "only prices have it")
+}
+
 fn check_columns(file: &FileConfig) -> Check {
     let specs = file.table.fields();
     for name in file.columns.keys() {
@@ -260,6 +274,11 @@ fn check_columns(file: &FileConfig) -> Check {
             let reason = format!("{} has no such field; it has {}", file.table.as_str(), names.join(", "));
             return wrong(format!("columns.{name}"), reason);
         }
+    }
+    for (name, column) in &file.columns {
+        let fits = column.0.separator.is_none() || LIST_FIELDS.contains(&name.as_str());
+        let reason = format!("separator: only lists have one: {}", LIST_FIELDS.join(", "));
+        ensure(fits, &format!("columns.{name}"), &reason)?;
     }
     for spec in specs.iter().filter(|spec| spec.required) {
         let key = format!("columns.{}", spec.name);
@@ -285,7 +304,11 @@ fn check_columns(file: &FileConfig) -> Check {
 fn check_complete_and_cut(mapping: &Mapping) -> Check {
     let has_count = mapping.trailer.as_ref().is_some_and(|trailer| trailer.count.is_some());
     match &mapping.complete {
-        Complete::Rename | Complete::Unchanged { .. } => {}
+        Complete::Rename => {}
+        Complete::Unchanged { for_ms } => {
+            let reason = format!("at least {INTERVAL_MS_MIN} ms; as in 5000");
+            ensure(*for_ms >= INTERVAL_MS_MIN, "complete.for_ms", &reason)?;
+        }
         Complete::Trailer => ensure(has_count, "complete", "by = \"trailer\" needs trailer.count")?,
         Complete::Trigger { file } => {
             let reason = "a file name with {name} or {stem}, as in \"{name}.ok\"";
@@ -323,6 +346,12 @@ fn field(file: &FileConfig, column: &Column, key: &str) -> Check<Field> {
         key,
         "decimal_mark and thousands_mark are the same",
     )?;
+    let is_mark = |mark: char| !mark.is_alphanumeric() && !"+-{}".contains(mark);
+    let NumberRules { decimal_mark, thousands_mark, .. } = field.numbers;
+    let marks = is_mark(decimal_mark) && thousands_mark.is_none_or(is_mark);
+    ensure(marks, key, "decimal_mark and thousands_mark: no letters, digits or signs")?;
+    let pads = keys.pad.is_none_or(|pad| (1..=ID_BYTES_MAX).contains(&(pad.to as usize)));
+    ensure(pads, key, &format!("pad.to: 1 to {ID_BYTES_MAX}, as long as an id can be"))?;
     let digits = field.numbers.implied_decimals.unwrap_or(0);
     ensure(digits <= 6, key, "implied_decimals: at most 6")?;
     let reason = "pattern: year, month and day as in \"%d.%m.%Y\", or \"cyymmdd\"";

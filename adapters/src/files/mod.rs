@@ -165,6 +165,8 @@ impl Adapter {
 }
 
 #[cfg(test)]
+mod intake_tests;
+#[cfg(test)]
 mod mapping_tests;
 #[cfg(test)]
 mod sheet_tests;

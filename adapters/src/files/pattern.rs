@@ -1,5 +1,7 @@
 //! File names: `*`, `?`, and `{cut}` for the instant that an exporter writes into the name.
 
+use crate::limits::PATTERN_STARS_MAX;
+
 /// A checked pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NamePattern(Vec<Token>);
@@ -22,7 +24,7 @@ pub(super) struct NameMatch {
 }
 
 impl NamePattern {
-    /// `None` when it is empty, has a path in it, or more than one `{cut}` or another brace.
+    /// `None` when it is empty, has a path in it, too many `*`, more than one `{cut}` or another brace.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut tokens = Vec::new();
         let mut rest = text;
@@ -41,7 +43,8 @@ impl NamePattern {
             rest = &rest[first.len_utf8()..];
         }
         let cuts = tokens.iter().filter(|token| **token == Token::Cut).count();
-        (!tokens.is_empty() && cuts <= 1).then_some(Self(tokens))
+        let stars = tokens.iter().filter(|token| **token == Token::Any).count();
+        (!tokens.is_empty() && cuts <= 1 && stars <= PATTERN_STARS_MAX).then_some(Self(tokens))
     }
 
     pub(super) fn has_cut(&self) -> bool {
@@ -97,7 +100,7 @@ mod tests {
 
     #[test]
     fn bad_patterns_are_refused() {
-        for bad in ["", "a/b", "{cut}{cut}", "{x}", "a\\b"] {
+        for bad in ["", "*a*b*c*d*e", "a/b", "{cut}{cut}", "{x}", "a\\b"] {
             assert_eq!(NamePattern::parse(bad), None, "{bad:?}");
         }
     }

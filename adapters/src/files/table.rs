@@ -46,6 +46,17 @@ const fn may(name: &'static str) -> FieldSpec {
 
 /// Whose prices: exactly one of them is filled in each row.
 pub(super) const SCOPE_FIELDS: [&str; 5] = ["contract", "account", "group", "promotion", "list"];
+/// Fields whose cells can hold several values, with a separator between.
+pub(super) const LIST_FIELDS: [&str; 8] = [
+    "groups",
+    "entitlements",
+    "territories",
+    "warehouses",
+    "lists",
+    "percents",
+    "member_accounts",
+    "member_groups",
+];
 /// Of a row that goes: in every table of a delta file.
 pub(super) const REMOVED: &str = "removed";
 

@@ -20,6 +20,8 @@
 //!    going on would be wrong: another writer took over ([`DrainError::Fenced`]), the state is damaged.
 //! 6. [`Runner::tick`] after each time that the source was read to its end, with that instant, and again every
 //!    few seconds with the same one while nothing comes: its age is what readers see, so never the time of sending.
+//!    It is told in broker time: convert what a clock of yours says by [`Desk::broker_time`] when you read it. The
+//!    runner measures how far this machine's clock is from the broker's, at its start and every half minute.
 //! 7. [`Runner::resync_requests`] and [`Runner::repeat`]: nodes ask for a chain again after a gap.
 //!
 //! ```no_run
@@ -34,6 +36,7 @@
 //! let mut read_to = note.map_or(0, u64::from_be_bytes);
 //! loop {
 //!     let (position, groups, at) = read_source(read_to);
+//!     let at = desk.broker_time(at);
 //!     let notes = vec![("log".to_owned(), Some(position.to_be_bytes().to_vec()))];
 //!     desk.submit(Submission { position, groups, notes, ..Submission::default() })?;
 //!     read_to = position;
@@ -73,7 +76,8 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use pannier_protocol::subject::{Prefix, Subject};
-use pannier_protocol::{AccountId, Change, ItemId, MarkId, Partition, SourceId};
+use pannier_protocol::{AccountId, Change, ItemId, MarkId, Partition, SourceId, Timestamp};
+use pannier_streams::clock::{ClockError, broker_offset};
 use pannier_streams::connect::{ConnectError, Options};
 use pannier_streams::{Broker, ConfigError};
 use tokio::time::Instant;
@@ -86,7 +90,8 @@ pub use store::StoreError;
 pub(crate) use store::{decode, encode};
 pub use submit::{Review, Snapshot, Submission, priced, whole};
 
-use crate::limits::RESYNC_INTERVAL_MIN;
+use crate::limits::{CLOCK_INTERVAL, RESYNC_INTERVAL_MIN};
+use clock::BrokerClock;
 use drain::Drain;
 use pannier_protocol::change::{Account, AccountRemoved, Item, ItemRemoved, Table};
 use store::Store;
@@ -119,6 +124,8 @@ pub enum OpenError {
     Streams(#[from] ConfigError),
     #[error("resync requests cannot be subscribed to: {0}")]
     Subscribe(#[from] async_nats::SubscribeError),
+    #[error("the broker's time cannot be compared with this machine's")]
+    Clock(#[from] ClockError),
 }
 
 /// Publishes what one source says. See the module.
@@ -127,6 +134,8 @@ pub struct Runner {
     drain: Drain,
     requests: async_nats::Subscriber,
     repeated: HashMap<Subject, Instant>,
+    /// When the broker was last asked for its time.
+    measured: Instant,
 }
 
 /// Where submissions are handed in and the mirror is read: the part of a runner that needs no broker. Cheap to
@@ -135,6 +144,7 @@ pub struct Runner {
 pub struct Desk {
     store: Arc<Store>,
     source: SourceId,
+    clock: Arc<BrokerClock>,
 }
 
 impl Runner {
@@ -144,6 +154,7 @@ impl Runner {
         let name = format!("pannier adapter {}", config.source);
         let broker = Broker::connect(&Options::new(config.nats.clone(), name)).await?;
         let streams = pannier_streams::open(&broker, &config.prefix).await?;
+        desk.clock.set(broker_offset(&broker, &streams.ledger, now).await?);
         let requests = broker.client().subscribe(config.prefix.resync(&config.source)).await?;
         let instance = format!("pid-{}", std::process::id());
         let drain = Drain {
@@ -155,7 +166,7 @@ impl Runner {
             positions: Positions::default(),
             unwritten: 0,
         };
-        Ok(Self { desk, drain, requests, repeated: HashMap::new() })
+        Ok(Self { desk, drain, requests, repeated: HashMap::new(), measured: Instant::now() })
     }
 
     pub fn desk(&self) -> Desk {
@@ -169,10 +180,27 @@ impl Runner {
 
     /// Publishes all that was submitted. Can be dropped at any time and called again.
     pub async fn drain(&mut self) -> Result<Positions, DrainError> {
+        self.measure_clock().await;
         self.drain.run(&self.desk.store).await
     }
 
-    /// Says until when the source was read; published with the next [`Runner::drain`]. Chains that were not
+    /// While the broker does not answer, what was measured last stands.
+    async fn measure_clock(&mut self) {
+        if self.measured.elapsed() < CLOCK_INTERVAL {
+            return;
+        }
+        self.measured = Instant::now();
+        let Drain { broker, streams, .. } = &self.drain;
+        match broker_offset(broker, &streams.ledger, now).await {
+            Ok(offset_millis) => {
+                tracing::debug!(offset_millis, "the broker's clock less this machine's");
+                self.desk.clock.set(offset_millis);
+            }
+            Err(error) => tracing::debug!(%error, "the broker's clock was not measured"),
+        }
+    }
+
+    /// Says until when the source was read, in broker time ([`Desk::broker_time`]); published with the next [`Runner::drain`]. Chains that were not
     /// claimed yet are left out: drain first.
     pub fn tick(&self, caught_up: &CaughtUp) -> Result<(), StoreError> {
         outbox::push_ticks(&self.desk.store, &self.desk.source, caught_up, now())
@@ -209,11 +237,17 @@ fn named_subjects(payload: &[u8]) -> Vec<Subject> {
 }
 
 impl Desk {
-    fn open(source: SourceId, state: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn open(source: SourceId, state: &Path) -> Result<Self, OpenError> {
         let folder = state.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)
             .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
-        Ok(Self { store: Arc::new(Store::open(state)?), source })
+        Ok(Self { store: Arc::new(Store::open(state)?), source, clock: Arc::default() })
+    }
+
+    /// An instant of this machine's clock, or of one that goes with it, in broker time: what ticks are told in.
+    /// Convert it when it is read, and keep the result: clocks are set. An instant in the future counts as now.
+    pub fn broker_time(&self, at: Timestamp) -> Timestamp {
+        self.clock.broker_time(at, now())
     }
 
     /// See [`Runner::submit`].
