@@ -28,6 +28,9 @@ pub(super) struct Atp {
     pub(super) now: i128,
     /// From day 0; each value holds until the next day named.
     pub(super) steps: Vec<(i32, i128)>,
+    /// What of the shelf cannot be sold any more from a day on, cumulative; not yet part of `steps`, for what
+    /// left before does not spoil. Empty where nothing leaves before (`keeping`): there the steps are less of it.
+    spoiled: Vec<(i32, i128)>,
 }
 
 /// What happens to a position on a day, and, summed up, how it stands at the end of it.
@@ -49,11 +52,15 @@ impl Position {
         for (day, amount) in &self.moves {
             events.push(Event { day: *day, comes: amount.checked_mul(parts)?, spoils: 0 });
         }
-        for (day, amount) in self.losses.iter().filter(|_| keeping) {
+        for (day, amount) in &self.losses {
             events.push(Event { day: *day, comes: 0, spoils: amount.checked_mul(parts)? });
         }
+        // What earlier lines take now leaves before it spoils.
+        let mut spoiled: i128 = 0;
         if let Some(taken) = taken {
-            shelf = shelf.checked_sub(taken::in_parts(taken.shelf, parts)?)?;
+            let now = taken::in_parts(taken.shelf, parts)?;
+            shelf = shelf.checked_sub(now)?;
+            spoiled = spoiled.checked_sub(now)?;
             for (day, quantity) in &taken.dated {
                 let comes = taken::in_parts(*quantity, parts)?.checked_neg()?;
                 events.push(Event { day: *day, comes, spoils: 0 });
@@ -63,23 +70,25 @@ impl Position {
 
         // Projected and spoiled at the end of each day.
         let mut ends: Vec<Event> = Vec::with_capacity(events.len());
-        let (mut projected, mut spoiled) = (shelf, 0_i128);
+        let mut projected = shelf;
         for event in events {
             projected = projected.checked_add(event.comes)?;
             spoiled = spoiled.checked_add(event.spoils)?;
             if ends.last().is_some_and(|end| end.day == event.day) {
                 ends.pop();
             }
-            ends.push(Event { day: event.day, comes: projected, spoils: spoiled });
+            ends.push(Event { day: event.day, comes: projected, spoils: spoiled.max(0) });
         }
         let mut least = projected;
         let mut steps = Vec::with_capacity(ends.len());
         for end in ends.iter().rev() {
             least = least.min(end.comes);
-            steps.push((end.day, least.checked_sub(end.spoils)?));
+            steps.push((end.day, if keeping { least.checked_sub(end.spoils)? } else { least }));
         }
         steps.reverse();
-        Some(Atp { parts, now: shelf.min(steps[0].1), steps })
+        let spoils = ends.iter().filter(|end| !keeping && end.spoils > 0);
+        let spoiled = spoils.map(|end| (end.day, end.spoils)).collect();
+        Some(Atp { parts, now: shelf.min(steps[0].1), steps, spoiled })
     }
 }
 
@@ -87,6 +96,21 @@ impl Atp {
     pub(super) fn at(&self, day: i32) -> i128 {
         let mut steps = self.steps.iter().rev();
         steps.find(|(from, _)| *from <= day).map_or(0, |(_, value)| *value)
+    }
+
+    /// Whether anything on the shelf spoils before the horizon unless it leaves.
+    pub(super) fn spoils(&self) -> bool {
+        !self.spoiled.is_empty()
+    }
+
+    /// What is lost by a day when only `left` order units went before it; below 0: nothing.
+    pub(super) fn lost(&self, day: i32, left: Decimal, per_unit: Exact) -> Option<i128> {
+        let mut spoiled = self.spoiled.iter().rev();
+        let Some((_, spoiled)) = spoiled.find(|(from, _)| *from <= day) else {
+            return Some(0);
+        };
+        let left = i128::from(left.micros()).checked_mul(self.parts)?.checked_mul(per_unit.numerator())?;
+        spoiled.checked_sub(left.checked_div(per_unit.denominator())?)
     }
 
     /// How many whole steps of an order unit `amount` makes, where one unit takes `per_unit` base units; never

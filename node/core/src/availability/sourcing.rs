@@ -38,9 +38,9 @@ impl Ladder {
     /// `ingredients` are what one order unit takes, in base units of each, with their ATP at the warehouse.
     /// One floor at the order's unit: what is left of a component is not lost to an inner one.
     pub(super) fn new(warehouse: WarehouseNo, ingredients: &[(Exact, Atp)], step: Decimal) -> Option<Self> {
-        let units = |amount: &dyn Fn(&Atp) -> i128| {
-            let each =
-                ingredients.iter().map(|(per_unit, atp)| atp.whole_steps(amount(atp), *per_unit, step));
+        let units = |amounts: &[i128]| {
+            let each = ingredients.iter().zip(amounts);
+            let each = each.map(|((per_unit, atp), amount)| atp.whole_steps(*amount, *per_unit, step));
             // `None` is the least: what cannot be computed is not there.
             let micros = each.min()??.saturating_mul(i128::from(step.micros()));
             Some(i64::try_from(micros).map_or(Decimal::MAX, Decimal::from_micros))
@@ -49,8 +49,24 @@ impl Ladder {
             ingredients.iter().flat_map(|(_, atp)| atp.steps.iter().map(|s| s.0)).collect();
         days.sort_unstable();
         days.dedup();
-        let steps = days.into_iter().map(|day| Some((day, units(&|atp| atp.at(day))?)));
-        Some(Self { warehouse, now: units(&|atp| atp.now)?, steps: steps.collect::<Option<_>>()? })
+        let mut amounts: Vec<i128> = ingredients.iter().map(|(_, atp)| atp.now).collect();
+        let now = units(&amounts)?;
+        let spoils = ingredients.iter().any(|(_, atp)| atp.spoils());
+        let (mut left, mut lost) = (now, vec![0_i128; ingredients.len()]);
+        let mut steps = Vec::with_capacity(days.len());
+        for day in days {
+            for (at, (per_unit, atp)) in ingredients.iter().enumerate() {
+                if spoils {
+                    // What spoiled while the rest of the unit was awaited does not come back.
+                    lost[at] = lost[at].max(atp.lost(day, left, *per_unit)?);
+                }
+                amounts[at] = atp.at(day).checked_sub(lost[at])?;
+            }
+            let there = units(&amounts)?;
+            left = if spoils { left.max(there) } else { there };
+            steps.push((day, left));
+        }
+        Some(Self { warehouse, now, steps })
     }
 
     fn at(&self, day: i32) -> Decimal {

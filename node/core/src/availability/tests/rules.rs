@@ -202,6 +202,38 @@ fn what_waits_for_the_whole_line_does_not_count_on_lots_that_expire_first() {
 }
 
 #[test]
+fn what_spoils_before_the_unit_is_whole_is_no_part_of_it() {
+    // 6 pieces that expire today and 4 that come on day 3 never make a box; 10 that come on day 4 do.
+    let boxes = r#","lot_tracked":true,"uoms":[{"uom":"BX","numerator":10,"denominator":1}]"#;
+    let today = r#"{"lots_set":{"item":"A","warehouse":"DAL","uom":"EA","lots":[{"lot":"L1","quantity":"6","expires":"2026-11-23"}]}}"#;
+    let rows = [
+        cell("A", "DAL", "6", ""),
+        today.to_owned(),
+        supply("A", "DAL", "PO-1", 3, "4"),
+        supply("A", "DAL", "PO-2", 4, "10"),
+    ];
+    check(
+        boxes,
+        &rows,
+        &["A 1 BX", "A 4 EA"],
+        &expect![[r#"
+            A 1 BX: out_of_stock 0 (DAL 0), whole by 2026-11-27: 2026-11-27 DAL 1
+            A 4 EA: in_stock 6 (DAL 6), whole by 2026-11-23: 2026-11-23 DAL 4
+        "#]],
+    );
+    // What leaves before it expires takes nothing from what comes.
+    check(
+        boxes,
+        &rows,
+        &["A 4 EA", "A 16 EA"],
+        &expect![[r#"
+            A 4 EA: in_stock 6 (DAL 6), whole by 2026-11-23: 2026-11-23 DAL 4
+            A 16 EA: partial 2 (DAL 2), whole by 2026-11-27: 2026-11-23 DAL 2, 2026-11-26 DAL 4, 2026-11-27 DAL 10
+        "#]],
+    );
+}
+
+#[test]
 fn what_is_sold_is_whole_units_of_each_warehouse() {
     let box_of_ten = r#","uoms":[{"uom":"BX","numerator":10,"denominator":1,"multiple":"2","minimum":"3"}]"#;
     check(

@@ -192,6 +192,32 @@ fn a_kit_is_the_least_of_its_components_at_one_warehouse() {
 }
 
 /// KIT is 2 A and one INNER of 1.5 A and 1 B: 3.5 A. One floor at the end: 7 A are two kits.
+/// The bolts expire tomorrow, the nuts come in three days: they never lie side by side.
+#[test]
+fn a_kit_does_not_wait_with_a_component_that_expires_first() {
+    let expires = super::on(1);
+    let lots = format!(
+        r#"{{"lots_set":{{"item":"BOLT","warehouse":"DAL","uom":"EA","lots":[{{"lot":"L","quantity":"10","expires":"{expires}"}}]}}}}"#
+    );
+    let catalog = [
+        item("BOLT", r#","lot_tracked":true"#),
+        item("NUT", ""),
+        kit("SET", &[part("BOLT", "1"), part("NUT", "1")], ""),
+    ];
+    let rows = [
+        cell("BOLT", "DAL", "10", ""),
+        lots,
+        cell("NUT", "DAL", "2", ""),
+        supply("NUT", "DAL", "PO", 3, "8"),
+    ];
+    World::new(&catalog).stock("wms", &rows).check(
+        &["SET 5"],
+        &expect![[r#"
+            SET 5: partial 2 (DAL 2), never whole: 2026-11-23 DAL 2
+        "#]],
+    );
+}
+
 #[test]
 fn components_shared_by_nested_kits_are_counted_once() {
     let world = World::new(&[
