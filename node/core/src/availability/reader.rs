@@ -58,9 +58,15 @@ impl<'a> Reader<'a> {
     /// All warehouses where any source has the item or expects it. Their set rests on every chain that may
     /// add one.
     pub(super) fn warehouses(&mut self, records: &Records<'_>) -> Vec<WarehouseNo> {
-        match self.policies.owner(Table::Stock, None, records.item.class_id.as_ref()) {
-            Some(owner) => drop(self.owner_chain(owner)),
-            None => self.ledger.chains.iter().for_each(|chain| self.consulted.note(&chain.status)),
+        let class = records.item.class_id.as_ref();
+        let (ledger, policies) = (self.ledger, self.policies);
+        for table in [Table::Stock, Table::Supply] {
+            for owner in policies.owners(table, class) {
+                self.owner_chain(owner);
+            }
+            if policies.owner(table, None, class).is_none() {
+                ledger.chains.iter().for_each(|chain| self.consulted.note(&chain.status));
+            }
         }
         records.by_chain.iter().flatten().flat_map(|record| record.warehouses()).collect()
     }

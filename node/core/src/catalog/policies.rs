@@ -82,4 +82,16 @@ impl PolicySet {
         });
         rule.map(|rule| &rule.source)
     }
+
+    /// The sources that own the table's rows of a class in some warehouse.
+    pub fn owners(&self, table: Table, class: Option<&ClassId>) -> impl Iterator<Item = &SourceId> {
+        let rules = self.ownership.rules.iter().filter(move |rule| {
+            (rule.table == table || rule.table == Table::All)
+                && rule.class.as_ref().is_none_or(|named| Some(named) == class)
+        });
+        // A rule for all warehouses leaves nothing to those after it.
+        let mut open = true;
+        let reached = rules.take_while(move |rule| std::mem::replace(&mut open, rule.warehouse.is_some()));
+        reached.map(|rule| &rule.source)
+    }
 }

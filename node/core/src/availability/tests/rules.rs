@@ -360,6 +360,27 @@ fn every_chain_that_could_have_said_otherwise_is_noted() {
     assert_eq!(sources(&world), ["ledger.stock.wms-2"]);
 }
 
+/// The set of warehouses rests on the owner of each, also of one that has said nothing of the item so far.
+#[test]
+fn who_owns_one_warehouse_could_have_added_it() {
+    let world = World::new(&[item("A", "")]).stock("wms-1", &[cell("A", "DAL", "1", "")]).stock("wms-2", &[]);
+    let of = |table: &str| {
+        [
+            r#","warehouse":"AUS","source":"wms-2""#,
+            r#","source":"wms-1""#,
+            r#","warehouse":"HOU","source":"wms-9""#,
+        ]
+        .map(|rest| format!(r#"{{"table":"{table}"{rest}}}"#))
+        .join(",")
+    };
+    let rules = ["stock", "supply", "safety"].map(of).join(",");
+    let world = world.policy(&format!(r#"{{"ownership":{{"rules":[{rules}]}}}}"#));
+    let promise = world.promise("A 1", Ask::default());
+    let chains: Vec<_> = promise.consulted.chains().iter().map(|c| c.subject().to_string()).collect();
+    assert_eq!(chains, ["ledger.stock.wms-2", "ledger.stock.wms-1"]);
+    assert!(!promise.flags.owner_missing, "HOU's rule is never reached");
+}
+
 /// Condemned up to the message that stated the rows, in these scopes.
 #[test]
 fn a_condemned_row_condemns_the_line() {
