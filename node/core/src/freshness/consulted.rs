@@ -63,7 +63,11 @@ impl Consulted {
             let one = chain.freshness(now, budget_ms);
             state = state.max(one.state);
             age_ms = age_ms.zip(one.age_ms).map(|(worst, age): (u64, u64)| worst.max(age));
-            not_loaded |= !chain.load().loaded;
+            if !chain.load().loaded {
+                // Ticks between the parts of its first snapshot do not make fresh what nobody sees yet.
+                state = state.max(FreshnessState::Stale);
+                not_loaded = true;
+            }
         }
         if self.invalidated.is_some() {
             state = FreshnessState::Invalidated;

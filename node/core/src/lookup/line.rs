@@ -118,9 +118,11 @@ impl Basket<'_> {
         }
         let judged = budget.judge(&promise.consulted, self.now)?;
         // A cell in a unit that is no longer the item's base unit counted nothing; its source is to restate it.
-        let state =
-            if promise.flags.stale_unit { judged.state.max(FreshnessState::Stale) } else { judged.state };
-        Ok(Freshness { state, ..judged })
+        // Of a source that never sent anything nobody knows how old that is.
+        let doubtful = promise.flags.stale_unit || promise.flags.owner_missing;
+        let state = if doubtful { judged.state.max(FreshnessState::Stale) } else { judged.state };
+        let age_ms = judged.age_ms.filter(|_| !promise.flags.owner_missing);
+        Ok(Freshness { state, age_ms })
     }
 }
 

@@ -321,3 +321,32 @@ fn what_the_account_may_not_buy_is_answered_as_what_does_not_exist() {
         assert_eq!(ask(account, "400", by_number), ask(account, "999", by_number));
     }
 }
+
+/// What no source has said yet is served flagged where policy serves, never as fresh.
+#[test]
+fn what_is_not_loaded_is_never_fresh() {
+    let serve = r#"[{"policy":{"version":1,"document":{"staleness":{"rules":[],"suspect":"serve"}}}}]"#;
+    let request =
+        r#"{"account":"C-1","include":["availability"],"lines":[{"line":"1","item":"BOLT","quantity":"1"}]}"#;
+    let mut node = Node::new();
+    node.say("catalog.shared.erp", 1, CATALOG);
+    node.say("catalog.shared.desk", 1, serve);
+    node.check(
+        request,
+        expect![[r#"
+            1 Ok: 0 OutOfStock, None/Some(Stale)
+            0.00 0/false
+        "#]],
+    );
+    node.say("ledger.stock.wms", 1, r#"[{"snapshot_begin":{"id":"S","scope":{"table":"all"},"cut":1}}]"#);
+    let tick = r#"[{"tick":{"caught_up_to":"2027-01-15T07:59:59Z","subjects":[
+        {"subject":"ledger.stock.wms","epoch":{"incarnation":"7f3a","claim":5},"sequence":2}]}}]"#;
+    node.say("ledger.stock.wms", 2, tick);
+    node.check(
+        request,
+        expect![[r#"
+            1 Ok: 0 OutOfStock, None/Some(Stale)
+            0.00 0/false
+        "#]],
+    );
+}
