@@ -329,7 +329,11 @@ impl<R: Rows> Chain<R> {
         match (&self.doubt, self.mode) {
             (_, GateMode::Off) => true,
             (Some(doubt), GateMode::On) => doubt.is_cleared_for(change),
-            (None, GateMode::On) => self.status.load().loaded,
+            // What the first snapshot does not repeat is whole from the chain's first message on.
+            (None, GateMode::On) => {
+                let repeats = self.snapshot.as_ref().is_some_and(|open| scope::covers(open.scope(), change));
+                self.status.load().loaded || (self.snapshot.is_some() && !repeats)
+            }
         }
     }
 

@@ -271,6 +271,29 @@ fn live_changes_past_the_cut_stand_on_top_of_a_snapshot() {
     );
 }
 
+/// The first snapshot is of one warehouse; what the chain said of another from its first message on is whole.
+#[test]
+fn what_a_first_snapshot_does_not_repeat_can_be_added_to_meanwhile() {
+    check(
+        "claim
+         1 begin:s:stock:LAX
+         2 B=5
+         3 B+1
+         4 part:s A@LAX=1
+         5 A@LAX+1
+         6 end:s",
+        expect![[r#"
+            claim                   |                             | not loaded
+            1 begin:s:stock:LAX     |                             | not loaded
+            2 B=5                   |                             | not loaded B=5
+            3 B+1                   |                             | not loaded B=6
+            4 part:s A@LAX=1        |                             | not loaded B=6
+            5 A@LAX+1               | relative_while_suspect      | not loaded B=6
+            6 end:s                 |                             | swapped A@LAX=2 B=6
+        "#]],
+    );
+}
+
 #[test]
 fn a_snapshot_that_is_wrong_changes_nothing() {
     check(
