@@ -7,6 +7,7 @@ mod item;
 mod mark;
 mod policy;
 mod price;
+mod row;
 mod stock;
 
 use serde::{Deserialize, Serialize};
@@ -124,18 +125,8 @@ impl Change {
     /// Prices of a contract or an account, which may serve one family only. Groups, promotions and lists
     /// serve all: in one family's partition the others would never see them.
     fn is_of_one_family(&self) -> bool {
-        let scope = if let Self::Scope(header) = self {
-            &header.scope
-        } else if let Self::ScopeRemoved(removed) = self {
-            &removed.scope
-        } else if let Self::Prices(prices) = self {
-            &prices.scope
-        } else if let Self::PricesRemoved(removed) = self {
-            &removed.scope
-        } else {
-            return false;
-        };
-        matches!(scope.kind(), PriceScopeKind::Contract | PriceScopeKind::Account)
+        let kind = self.price_scope().map(PriceScope::kind);
+        matches!(kind, Some(PriceScopeKind::Contract | PriceScopeKind::Account))
     }
 
     /// Marks that open, close or take over a chain share their message with nothing.

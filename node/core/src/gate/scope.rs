@@ -1,6 +1,6 @@
 //! Which changes lie in a snapshot's scope, and which scopes in each other's way.
 
-use pannier_protocol::change::{PriceScope, PriceSelection, SnapshotScope, Table};
+use pannier_protocol::change::{PriceSelection, SnapshotScope, Table};
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{Change, WarehouseId};
 
@@ -24,8 +24,8 @@ pub(super) fn whole(table: Table) -> SnapshotScope {
 
 /// Whether the change states a row that the scope contains (or, removing, may).
 pub(super) fn covers(scope: &SnapshotScope, change: &Change) -> bool {
-    let warehouse = scope.warehouse.as_ref().is_none_or(|named| warehouse(change) == Some(named));
-    let prices = scope.prices.as_ref().is_none_or(|selection| match (selection, price_scope(change)) {
+    let warehouse = scope.warehouse.as_ref().is_none_or(|named| change.warehouse() == Some(named));
+    let prices = scope.prices.as_ref().is_none_or(|selection| match (selection, change.price_scope()) {
         (PriceSelection::Scope(named), Some(of)) => named == of,
         (PriceSelection::Kind(kind), Some(of)) => *kind == of.kind(),
         (_, None) => false,
@@ -51,80 +51,4 @@ pub(super) fn overlap(one: &SnapshotScope, other: &SnapshotScope) -> bool {
         (None, _) | (_, None) => true,
     };
     tables && prices && !differ(one.warehouse.as_ref(), other.warehouse.as_ref())
-}
-
-fn warehouse(change: &Change) -> Option<&WarehouseId> {
-    match change {
-        Change::StockSet(of) => Some(&of.warehouse),
-        Change::StockAdjust(of) => Some(&of.warehouse),
-        Change::StockRemoved(of) => Some(&of.warehouse),
-        Change::SupplySet(of) => Some(&of.warehouse),
-        Change::SupplyRemoved(of) => Some(&of.warehouse),
-        Change::LotsSet(of) => Some(&of.warehouse),
-        Change::SafetySet(of) => Some(&of.warehouse),
-        Change::OversellSet(_)
-        | Change::Credit(_)
-        | Change::CreditRemoved(_)
-        | Change::Cap(_)
-        | Change::CapRemoved(_)
-        | Change::Item(_)
-        | Change::ItemRemoved(_)
-        | Change::Reference(_)
-        | Change::ReferenceRemoved(_)
-        | Change::Account(_)
-        | Change::AccountRemoved(_)
-        | Change::Scope(_)
-        | Change::ScopeRemoved(_)
-        | Change::Prices(_)
-        | Change::PricesRemoved(_)
-        | Change::Policy(_)
-        | Change::Claim(_)
-        | Change::Tick(_)
-        | Change::Invalidate(_)
-        | Change::UnitBegin(_)
-        | Change::UnitCommit(_)
-        | Change::SnapshotBegin(_)
-        | Change::SnapshotEnd(_)
-        | Change::Part(_)
-        | Change::SnapshotApproved(_)
-        | Change::RuleVersionActivated(_) => None,
-    }
-}
-
-fn price_scope(change: &Change) -> Option<&PriceScope> {
-    match change {
-        Change::Scope(of) => Some(&of.scope),
-        Change::ScopeRemoved(of) => Some(&of.scope),
-        Change::Prices(of) => Some(&of.scope),
-        Change::PricesRemoved(of) => Some(&of.scope),
-        Change::StockSet(_)
-        | Change::StockAdjust(_)
-        | Change::StockRemoved(_)
-        | Change::SupplySet(_)
-        | Change::SupplyRemoved(_)
-        | Change::LotsSet(_)
-        | Change::SafetySet(_)
-        | Change::OversellSet(_)
-        | Change::Credit(_)
-        | Change::CreditRemoved(_)
-        | Change::Cap(_)
-        | Change::CapRemoved(_)
-        | Change::Item(_)
-        | Change::ItemRemoved(_)
-        | Change::Reference(_)
-        | Change::ReferenceRemoved(_)
-        | Change::Account(_)
-        | Change::AccountRemoved(_)
-        | Change::Policy(_)
-        | Change::Claim(_)
-        | Change::Tick(_)
-        | Change::Invalidate(_)
-        | Change::UnitBegin(_)
-        | Change::UnitCommit(_)
-        | Change::SnapshotBegin(_)
-        | Change::SnapshotEnd(_)
-        | Change::Part(_)
-        | Change::SnapshotApproved(_)
-        | Change::RuleVersionActivated(_) => None,
-    }
 }
