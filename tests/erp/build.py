@@ -1,6 +1,8 @@
 """Makes the databases of the test ERP and keeps them under target/erp, keyed by everything that made them."""
+import datetime
 import fcntl
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -13,7 +15,7 @@ from pathlib import Path
 import postgres
 
 HERE = Path(__file__).resolve().parent
-HOME = Path(os.environ.get("ERP_HOME", HERE.parent.parent / "target" / "erp")).resolve()
+HOME = (HERE.parent.parent / "target" / "erp").resolve()
 BACKENDS = ("sqlite", "postgres")
 DATABASE = "erp"
 MODULES = ("sale", "sale_price_list", "purchase", "stock_supply", "product_price_list_dates",
@@ -45,6 +47,8 @@ def python():
     with locked("venv"):
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
+            if importlib.util.find_spec("ensurepip") is None:
+                postgres.install_packages("python3-venv")
             venv.create(folder, with_pip=True)
             run([folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
                  "--requirement", HERE / "requirements.txt"])
@@ -93,9 +97,15 @@ def make_postgres(scratch):
 
 
 def cached(backend):
-    """The archive with the filled database, made when it is not there."""
-    archive = HOME / f"{backend}-{key()}.tar"
+    """The archive with the filled database, made when it is not there.
+
+    Tryton caches prices for today and tomorrow, so an archive serves for the day on which it was made.
+    """
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    archive = HOME / f"{backend}-{today}-{key()}.tar"
     with locked(backend):
+        for old in set(HOME.glob(f"{backend}-*.tar")) - set(HOME.glob(f"{backend}-{today}-*.tar")):
+            old.unlink()
         if archive.exists():
             return archive
         scratch = HOME / f"build-{backend}"

@@ -107,8 +107,7 @@ def main():
     catalog.supply(items, places[0], term)
     catalog.price_lists(items, owner)
     catalog.customers(term)
-    job = made("ir.cron", method="product.price_list|fill_cache", interval_type="days", interval_number=1)
-    job.click("run_once")
+    found("ir.cron", method="product.price_list|fill_cache").click("run_once")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -14,18 +15,23 @@ OWNER, OWNER_PASSWORD = "tryton", "tryton"
 READER, READER_PASSWORD = "pannier", "pannier"
 PUBLICATION = "pannier"
 # What an adapter reads; a table that is not published never shows in its stream.
-PUBLISHED = ("product_template", "product_product", "product_list_price", "product_uom", "party_party", "stock_location", "stock_move",
-             "stock_shipment_out", "sale_sale", "sale_line", "purchase_purchase", "purchase_line",
-             "product_price_list", "product_price_list_line", "product_price_list_cache")
+PUBLISHED = ("product_template", "product_product", "product_list_price", "product_uom", "party_party",
+             "party_address", "party_party_sale_price_list", "stock_location", "stock_move", "stock_shipment_out",
+             "sale_sale", "sale_line", "purchase_purchase", "purchase_line", "product_price_list",
+             "product_price_list_line", "product_price_list_cache")
 START_SECONDS = 60
 Server = namedtuple("Server", "pid port")
 
 
 def install():
     if not (BINARIES / "postgres").exists():
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["apt-get", "update", "-q"], ["apt-get", "install", "-qy", "postgresql-15"]):
-            subprocess.run(command, check=True, stdout=sys.stderr, env=environment)
+        install_packages("postgresql-15")
+
+
+def install_packages(*names):
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["apt-get", "update", "-q"], ["apt-get", "install", "-qy", *names]):
+        subprocess.run(command, check=True, stdout=sys.stderr, env=environment)
 
 
 def unprivileged():
@@ -43,6 +49,10 @@ def remove(folder):
 def own(folder):
     identity = unprivileged()
     if identity:
+        closed = [path for path in folder.parents if not path.stat().st_mode & 0o001]
+        if closed:
+            raise SystemExit(f"PostgreSQL does not run as root and cannot enter {closed[0]}; chmod a+x it, "
+                             "or give a folder that everyone may enter")
         for path in [folder, *folder.rglob("*")]:
             os.chown(path, identity["user"], identity["group"])
     folder.chmod(0o700)
@@ -61,7 +71,7 @@ def create(data):
     with open(data / "postgresql.conf", "a") as settings:
         settings.write("wal_level = logical\nmax_replication_slots = 16\nmax_wal_senders = 16\n"
                        "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\n"
-                       "shared_buffers = 64MB\nmax_connections = 60\n")
+                       "timezone = 'UTC'\nshared_buffers = 64MB\nmax_connections = 60\n")
 
 
 def free_port():
@@ -89,17 +99,17 @@ def start(data, log, quick=False):
 
 
 def stop(server):
-    stop_process(server.pid, 2)  # SIGINT: ends the sessions and writes a checkpoint
+    stop_process(server.pid, signal.SIGINT)  # ends the sessions and writes a checkpoint
 
 
-def stop_process(pid, signal, seconds=30):
+def stop_process(pid, end, seconds=30):
     """Ends one process and waits for it; one that does not heed the signal in time is killed."""
     deadline = time.monotonic() + seconds
     try:
-        os.kill(pid, signal)
+        os.kill(pid, end)
         while alive(pid):
             if time.monotonic() > deadline:
-                os.kill(pid, 9)
+                os.kill(pid, signal.SIGKILL)
             time.sleep(0.02)
     except ProcessLookupError:
         pass

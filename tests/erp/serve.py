@@ -1,11 +1,13 @@
 """Starts and stops a copy of a cached database behind Tryton's own server, on free loopback ports."""
 import json
+import signal
 import subprocess
 import sys
 import tarfile
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import build
 import postgres
@@ -17,13 +19,15 @@ START_SECONDS = 60
 
 def start(backend, run):
     archive = build.cached(backend)
-    if (run / "state.json").exists():
+    if run.exists() and any(run.iterdir()):
         raise SystemExit(f"{run} is in use; stop it first: tests/erp/erp stop --run {run}")
-    postgres.remove(run)
-    run.mkdir(parents=True)
-    with tarfile.open(archive) as packed:
-        packed.extractall(run, numeric_owner=True)
+    run.mkdir(parents=True, exist_ok=True)
     state = {"backend": backend, "database": build.DATABASE, "key": API_KEY}
+    save(run, state)
+    with tarfile.open(archive) as packed:
+        # Our own archive; the owners in it matter, and newer Pythons drop them unless told.
+        trusted = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
+        packed.extractall(run, numeric_owner=True, **trusted)
     database = "sqlite://"
     if backend == "postgres":
         postgres.own(run / "data")
@@ -55,7 +59,7 @@ def serve(run, database):
                                        stdin=subprocess.DEVNULL, start_new_session=True)
         if answers(process, port):
             return {"pid": process.pid, "port": port}
-        postgres.stop_process(process.pid, 15)
+        postgres.stop_process(process.pid, signal.SIGTERM)
     stop(run)
     raise SystemExit(f"Tryton did not start; read {run}/trytond.log")
 
@@ -85,10 +89,18 @@ def info(run):
 
 
 def stop(run):
-    state = json.loads(info(run)) if (run / "state.json").exists() else {}
-    if "trytond" in state:
-        postgres.stop_process(state["trytond"]["pid"], 15)
-    if "postgres" in state:
-        postgres.stop_process(state["postgres"]["pid"], 2)
+    """Only ends a process that still serves this folder: its number may have gone to another one."""
+    state = json.loads(info(run))
+    for name, end in (("trytond", signal.SIGTERM), ("postgres", signal.SIGINT)):
+        pid = state.get(name, {}).get("pid")
+        if pid and str(run) in command_line(pid):
+            postgres.stop_process(pid, end)
     postgres.remove(run)
     return json.dumps({"stopped": str(run)})
+
+
+def command_line(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
