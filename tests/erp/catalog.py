@@ -19,8 +19,8 @@ def found(model, *domain):
 
 def items(category):
     unit = found("product.uom", ("name", "=", "Unit"))
-    case = Model.get("product.uom")(name="Case of 12", symbol="cs", category=unit.category, rate=round(1 / 12, 12),
-                                    factor=12.0, rounding=1.0, digits=0)
+    case = Model.get("product.uom")(name="Case of 12", symbol="cs", category=unit.category,
+                                    rate=round(1 / 12, 12), factor=12.0, rounding=1.0, digits=0)
     case.save()
     made = []
     for number in range(1, ITEMS + 1):
@@ -52,7 +52,8 @@ def supply(products, place, term):
     """One confirmed purchase: its lines become moves in state draft that are due in a week."""
     supplier = Model.get("party.party")(name="Northern Mills", code="SUPPLIER-1")
     supplier.save()
-    purchase = Model.get("purchase.purchase")(party=supplier, payment_term=term, warehouse=place, reference="PO-1")
+    purchase = Model.get("purchase.purchase")(party=supplier, payment_term=term, warehouse=place,
+                                              reference="PO-1")
     for product in products[:10]:
         line = purchase.lines.new(product=product)
         line.quantity, line.unit_price = 200.0, product.cost_price
@@ -64,7 +65,7 @@ def supply(products, place, term):
 
 
 def price_lists(products, owner):
-    """The first line that matches wins, so breaks go from the greatest quantity down and the rest comes last."""
+    """The first line that matches wins, so breaks go from the greatest down and the rest comes last."""
     today = datetime.date.today()
     wholesale = Model.get("product.price_list")(name="Wholesale", company=owner, price="list_price")
     for product in products[:20]:
@@ -81,7 +82,8 @@ def price_lists(products, owner):
 
 
 def customers(term):
-    wholesale, contract = (found("product.price_list", ("name", "=", name)) for name in ("Wholesale", "Contract"))
+    wholesale, contract = (found("product.price_list", ("name", "=", name))
+                           for name in ("Wholesale", "Contract"))
     for number in range(1, CUSTOMERS + 1):
         party = Model.get("party.party")(name=f"Customer {number}", code=f"CUST-{number:03}")
         party.customer_payment_term = term

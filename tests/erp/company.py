@@ -11,9 +11,9 @@ from proteus import Model, Wizard, config
 import catalog
 from company_key import API_KEY
 
-API_GROUPS = ["Sales", "Sales Administrator", "Stock", "Stock Administration", "Purchase", "Stock Force Assignment",
-              "Product Administration", "Party Administration", "Account", "Accounting",
-              "Stock Cancellation"]
+API_GROUPS = ["Sales", "Sales Administrator", "Stock", "Stock Administration", "Stock Cancellation",
+              "Stock Force Assignment", "Purchase", "Product Administration", "Party Administration",
+              "Accounting"]
 
 
 def found(model, **values):

@@ -16,9 +16,9 @@ READER, READER_PASSWORD = "pannier", "pannier"
 PUBLICATION = "pannier"
 # What an adapter reads; a table that is not published never shows in its stream.
 PUBLISHED = ("product_template", "product_product", "product_list_price", "product_uom", "party_party",
-             "party_address", "party_party_sale_price_list", "stock_location", "stock_move", "stock_shipment_out",
-             "sale_sale", "sale_line", "purchase_purchase", "purchase_line", "product_price_list",
-             "product_price_list_line", "product_price_list_cache")
+             "party_address", "party_party_sale_price_list", "stock_location", "stock_move",
+             "stock_shipment_out", "sale_sale", "sale_line", "purchase_purchase", "purchase_line",
+             "product_price_list", "product_price_list_line", "product_price_list_cache")
 START_SECONDS = 60
 Server = namedtuple("Server", "pid port")
 
@@ -132,8 +132,8 @@ def uri(server, user=OWNER, password=OWNER_PASSWORD):
 
 
 def sql(server, database, statement):
-    subprocess.run([BINARIES / "psql", "-q", "-v", "ON_ERROR_STOP=1", f"{uri(server)}/{database}", "-c", statement],
-                   check=True, stdout=sys.stderr)
+    subprocess.run([BINARIES / "psql", "-q", "-v", "ON_ERROR_STOP=1", f"{uri(server)}/{database}",
+                    "-c", statement], check=True, stdout=sys.stderr)
 
 
 def allow_replication(server, database):

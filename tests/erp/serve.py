@@ -50,13 +50,13 @@ def save(run, state):
 
 
 def serve(run, database):
-    """Tryton cannot tell which port it took, so a free one is looked up; whoever loses the race for it tries again."""
+    """Tryton cannot tell which port it took, so a free one is looked up; who loses the race tries again."""
     for _ in range(ATTEMPTS):
         port = postgres.free_port()
         config = build.configuration(run / "trytond.conf", database, run / "data", f"127.0.0.1:{port}")
         with open(run / "trytond.log", "ab") as out:
-            process = subprocess.Popen([build.python().parent / "trytond", "-c", config, "-v"], stdout=out, stderr=out,
-                                       stdin=subprocess.DEVNULL, start_new_session=True)
+            process = subprocess.Popen([build.python().parent / "trytond", "-c", config, "-v"], stdout=out,
+                                       stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
         if answers(process, port):
             return {"pid": process.pid, "port": port}
         postgres.stop_process(process.pid, signal.SIGTERM)
