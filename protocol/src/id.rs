@@ -131,6 +131,19 @@ ids! {
     CompanyId,
     /// A sales territory.
     TerritoryId,
+    /// A line of an order or a hold, as the client named it.
+    LineId,
+    /// Drawn by a client for one order or hold, and sent with every attempt at it.
+    IdempotencyKey,
+    /// The customer's own number of an order.
+    PurchaseOrder,
+    /// A backend's number of a sales order, a shipment or another document.
+    DocumentId,
+    /// Name of a price level in the tenant's policy.
+    LevelName,
+    /// What a reference of the client's is called, as in `cart`; it goes to the backend untouched.
+    ReferenceName,
+    ReferenceText,
 }
 
 /// A system that publishes changes. One NATS subject token: lower-case letters, digits, `-` and `_`,

@@ -33,6 +33,21 @@ pub const LOOKUP_LINES_MAX: usize = 500;
 /// Largest lookup request body, in bytes.
 pub const LOOKUP_BYTES_MAX: usize = 512 * 1024;
 
+/// Most lines of one order or hold.
+pub const ORDER_LINES_MAX: usize = 500;
+/// Largest order or hold request body, in bytes.
+pub const ORDER_BYTES_MAX: usize = 256 * 1024;
+/// Largest order once it is resolved, in bytes of its command; above it the order is refused.
+pub const ORDER_RESOLVED_BYTES_MAX: usize = 128 * 1024;
+/// A group of commands is closed once it has this many bytes, so that the next one does not wait for it.
+pub const ORDER_GROUP_BYTES: usize = 64 * 1024;
+/// Most components of a line that is a kit.
+pub const ORDER_NEEDS_MAX: usize = 64;
+/// Supply counts at most this many days ahead.
+pub const HORIZON_DAYS_MAX: u16 = 730;
+/// Most outbox entries that one command takes out.
+pub const EFFECTS_DONE_MAX: usize = 1_024;
+
 /// Most price levels of a tenant.
 pub const LEVELS_MAX: usize = 32;
 /// Most steps of a chain discount.
@@ -46,4 +61,5 @@ pub const PARTITIONS: u8 = 64;
 pub const TICK_SUBJECTS_MAX: usize = PARTITIONS as usize + 2;
 
 const _: () = assert!(LEDGER_CHUNK_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(ORDER_GROUP_BYTES + ORDER_RESOLVED_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(PRICE_ROWS_MAX <= MESSAGE_CHANGES_MAX);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Partition, SourceId};
+use crate::{OrderId, Partition, SourceId};
 
 /// A writer's subject without the prefix: one *chain* of sequence numbers each.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,6 +151,26 @@ impl Prefix {
     /// `review.<kind>.<origin>`; both must be single tokens.
     pub fn review_entry(&self, kind: &str, origin: &str) -> String {
         format!("{}.review.{kind}.{origin}", self.0)
+    }
+
+    /// What the dispatch stream captures.
+    pub fn dispatches(&self) -> Vec<String> {
+        vec![format!("{}.dispatch.*.*.*", self.0)]
+    }
+
+    /// `dispatch.<backend>.<order>.<generation>`: one task of a backend, created once.
+    pub fn dispatch(&self, backend: &SourceId, order: &OrderId, generation: u32) -> String {
+        format!("{}.dispatch.{backend}.{order}.{generation}", self.0)
+    }
+
+    /// All tasks of one backend.
+    pub fn dispatches_of(&self, backend: &SourceId) -> String {
+        format!("{}.dispatch.{backend}.*.*", self.0)
+    }
+
+    /// What the history stream takes from the ledger: the life of orders.
+    pub fn history(&self) -> Vec<String> {
+        ["ledger.order.*", "ledger.event.*", "ledger.control"].map(|s| format!("{}.{s}", self.0)).to_vec()
     }
 
     /// Core NATS subject on which nodes ask the adapter of `source` to send a snapshot again.

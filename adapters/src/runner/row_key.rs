@@ -191,7 +191,10 @@ pub(super) fn effects(subject: &Subject, change: &Change) -> Vec<Effect> {
         | Change::SnapshotEnd(_)
         | Change::Part(_)
         | Change::SnapshotApproved(_)
-        | Change::RuleVersionActivated(_) => Vec::new(),
+        | Change::RuleVersionActivated(_)
+        | Change::Command(_)
+        | Change::Event(_)
+        | Change::Decision(_) => Vec::new(),
     }
 }
 

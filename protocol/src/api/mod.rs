@@ -1,6 +1,8 @@
-//! The lookup API: what checkout asks and what it is told.
+//! The API of a node: what checkout asks and what it is told.
 
 mod answer;
+mod hold;
+mod order;
 mod problem;
 mod request;
 
@@ -9,7 +11,33 @@ pub use answer::{
     LineAnswer, LineStatus, LookupAnswer, NextBreak, Offer, OfferPrice, Price, PricePart, RejectedCandidate,
     RejectedReason, ScheduleEntry, SourceState, Total, WarehouseAvailability, decode_answer,
 };
+pub use hold::{
+    HoldAnswer, HoldChangeRequest, HoldLineAnswer, HoldLineRequest, HoldRequest, HoldState, decode_hold,
+};
+pub use order::{
+    CancelRequest, OrderAnswer, OrderLineAnswer, OrderLineRequest, OrderLineState, OrderRequest, OrderState,
+    OrderStep, OrderSteps, decode_order,
+};
 pub use problem::{ErrorCode, Problem};
 pub use request::{
     Include, ItemType, LineRequest, LookupRequest, MaxStaleness, Priority, RequestedQuantity, decode_lookup,
 };
+
+use std::collections::BTreeSet;
+
+use crate::{DecodeError, LineId};
+
+/// Lines that change things are named once each: which one an answer means must be certain.
+fn check_lines<'l>(lines: impl ExactSizeIterator<Item = &'l LineId>) -> Result<(), DecodeError> {
+    let malformed = |path: String, reason: &str| DecodeError::Malformed { path, reason: reason.to_owned() };
+    if lines.len() == 0 {
+        return Err(malformed("lines".to_owned(), "at least one line"));
+    }
+    let mut seen = BTreeSet::new();
+    for (at, line) in lines.enumerate() {
+        if !seen.insert(line) {
+            return Err(malformed(format!("lines[{at}].line"), "two lines have one name"));
+        }
+    }
+    Ok(())
+}

@@ -8,7 +8,7 @@ use crate::{
     AccountId, CompanyId, Currency, Decimal, EntitlementId, GroupId, ListId, TerritoryId, WarehouseId,
 };
 
-use super::SourcingMode;
+use super::{Reflected, SourcingMode};
 
 /// One account record, whole: a sold-to, a bill-to above it or a ship-to below it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +68,9 @@ pub struct Credit {
     pub balance: Decimal,
     #[serde(default)]
     pub blocked: bool,
+    /// Which orders of ours `balance` already contains; quantities are amounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reflects: Option<Reflected>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! What a change must satisfy beyond its shape. A message with one invalid change is poison as a whole:
 //! half a batch is not what the source said.
 
-use crate::limits::{CHAIN_PERCENTS_MAX, LEVELS_MAX, TEXT_BYTES_MAX};
+use crate::limits::{CHAIN_PERCENTS_MAX, HORIZON_DAYS_MAX, LEVELS_MAX, TEXT_BYTES_MAX};
 use crate::{DateEdge, Decimal};
 
 use super::{
@@ -17,7 +17,8 @@ pub struct InvalidChange {
     pub reason: &'static str,
 }
 
-type Check = Result<(), (&'static str, &'static str)>;
+/// The field within the change, and what is wrong with it.
+pub(crate) type Check = Result<(), (&'static str, &'static str)>;
 
 impl Change {
     /// Every rule that needs nothing but the change itself.
@@ -57,6 +58,9 @@ impl Change {
                 check_policy(&policy.document)
             }
             Self::SnapshotBegin(begin) => check_scope(&begin.scope),
+            Self::Command(command) => command.check(),
+            Self::Event(event) => event.check(),
+            Self::Decision(decision) => decision.check(),
             Self::UnitCommit(commit) => check_hash(&commit.hash),
             Self::SnapshotEnd(end) => check_hash(&end.hash),
             Self::StockRemoved(_)
@@ -80,15 +84,15 @@ impl Change {
     }
 }
 
-fn ensure(holds: bool, field: &'static str, reason: &'static str) -> Check {
+pub(crate) fn ensure(holds: bool, field: &'static str, reason: &'static str) -> Check {
     if holds { Ok(()) } else { Err((field, reason)) }
 }
 
-fn not_negative(field: &'static str, value: Decimal) -> Check {
+pub(crate) fn not_negative(field: &'static str, value: Decimal) -> Check {
     ensure(!value.is_negative(), field, "must not be negative")
 }
 
-fn positive(field: &'static str, value: Decimal) -> Check {
+pub(crate) fn positive(field: &'static str, value: Decimal) -> Check {
     ensure(value.is_positive(), field, "must be above 0")
 }
 
@@ -211,9 +215,11 @@ fn check_policy(document: &PolicyDocument) -> Check {
             }
             Ok(())
         }
-        PolicyDocument::Sourcing(sourcing) => {
-            ensure(sourcing.horizon_days <= 730, "document.sourcing.horizon_days", "at most 730 days")
-        }
+        PolicyDocument::Sourcing(sourcing) => ensure(
+            sourcing.horizon_days <= HORIZON_DAYS_MAX,
+            "document.sourcing.horizon_days",
+            "at most 730 days",
+        ),
         PolicyDocument::Staleness(_)
         | PolicyDocument::Rounding(_)
         | PolicyDocument::BusinessZone(_)

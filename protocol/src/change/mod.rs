@@ -2,7 +2,7 @@
 //! its kind, so an unknown kind is seen before its content is.
 
 mod account;
-mod check;
+pub(crate) mod check;
 mod item;
 mod mark;
 mod policy;
@@ -38,6 +38,7 @@ pub use stock::{
 };
 
 use crate::Partition;
+use crate::order::{Command, Decision, OrderEvent};
 use crate::subject::Subject;
 
 /// One change, or one mark of the chain that carries it. On the wire `{"stock_set": {...}}`.
@@ -79,6 +80,13 @@ pub enum Change {
     Part(Part),
     SnapshotApproved(SnapshotApproved),
     RuleVersionActivated(RuleVersionActivated),
+
+    /// From rule version 2 on.
+    Command(Box<Command>),
+    /// From rule version 2 on.
+    Event(Box<OrderEvent>),
+    /// From rule version 2 on.
+    Decision(Box<Decision>),
 }
 
 /// Where a kind of change may be published.
@@ -96,6 +104,12 @@ enum Place {
     Operator,
     /// `ledger.control`
     Control,
+    /// `ledger.order.<node>`
+    Order,
+    /// `ledger.event.<backend>`
+    Event,
+    /// Any chain.
+    Any,
 }
 
 impl Change {
@@ -119,6 +133,9 @@ impl Change {
                 matches!(subject, Subject::Control | Subject::Catalog(Partition::Shared, _))
             }
             Place::Control => matches!(subject, Subject::Control),
+            Place::Order => matches!(subject, Subject::Order(_)),
+            Place::Event => matches!(subject, Subject::Event(_)),
+            Place::Any => true,
         }
     }
 
@@ -171,8 +188,8 @@ impl Change {
             Self::Prices(_) => ("prices", Place::Priced, Some(Table::Prices)),
             Self::PricesRemoved(_) => ("prices_removed", Place::Priced, Some(Table::Prices)),
             Self::Policy(_) => ("policy", Place::Shared, Some(Table::Policies)),
-            Self::Claim(_) => ("claim", Place::Chain, None),
-            Self::Tick(_) => ("tick", Place::Chain, None),
+            Self::Claim(_) => ("claim", Place::Any, None),
+            Self::Tick(_) => ("tick", Place::Any, None),
             Self::Invalidate(_) => ("invalidate", Place::Chain, None),
             Self::UnitBegin(_) => ("unit_begin", Place::Chain, None),
             Self::UnitCommit(_) => ("unit_commit", Place::Chain, None),
@@ -181,6 +198,9 @@ impl Change {
             Self::Part(_) => ("part", Place::Chain, None),
             Self::SnapshotApproved(_) => ("snapshot_approved", Place::Operator, None),
             Self::RuleVersionActivated(_) => ("rule_version_activated", Place::Control, None),
+            Self::Command(_) => ("command", Place::Order, None),
+            Self::Event(_) => ("event", Place::Event, None),
+            Self::Decision(_) => ("decision", Place::Control, None),
         }
     }
 }

@@ -57,7 +57,10 @@ impl Change {
             | Self::SnapshotEnd(_)
             | Self::Part(_)
             | Self::SnapshotApproved(_)
-            | Self::RuleVersionActivated(_) => Division::Undivided,
+            | Self::RuleVersionActivated(_)
+            | Self::Command(_)
+            | Self::Event(_)
+            | Self::Decision(_) => Division::Undivided,
         }
     }
 }

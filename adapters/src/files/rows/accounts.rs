@@ -115,6 +115,7 @@ pub(super) fn credit(rows: &[Row<'_>]) -> Parsed {
             limit: row.decimal("limit")?,
             balance: row.needed_decimal("balance")?,
             blocked: row.yes("blocked")?,
+            reflects: None,
         }))
     };
     one_by_one(rows, credit, |row| {

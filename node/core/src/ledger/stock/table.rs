@@ -152,7 +152,10 @@ impl StockRows {
             | Change::SnapshotEnd(_)
             | Change::Part(_)
             | Change::SnapshotApproved(_)
-            | Change::RuleVersionActivated(_) => {}
+            | Change::RuleVersionActivated(_)
+            | Change::Command(_)
+            | Change::Event(_)
+            | Change::Decision(_) => {}
         }
         Ok(0)
     }

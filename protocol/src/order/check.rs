@@ -1,0 +1,103 @@
+//! What a command, an event or a decision must satisfy beyond its shape.
+
+use std::collections::BTreeSet;
+
+use super::{
+    ChangeHold, Command, Decision, LineProgress, Need, OrderEvent, OrderId, PlaceHold, PlaceOrder, StockLine,
+    StockTerms,
+};
+use crate::LineId;
+use crate::change::check::{Check, ensure, not_negative, positive};
+use crate::limits::HORIZON_DAYS_MAX;
+
+impl Command {
+    pub(crate) fn check(&self) -> Check {
+        match self {
+            Self::PlaceOrder(place) => check_order(place),
+            Self::PlaceHold(place) => check_hold(place),
+            Self::ChangeHold(change) => check_change(change),
+            Self::CancelOrder(_) | Self::ReleaseHold(_) => Ok(()),
+            Self::EffectsDone(done) => ensure(!done.effects.is_empty(), "effects", "at least one"),
+        }
+    }
+}
+
+impl OrderEvent {
+    pub(crate) fn check(&self) -> Check {
+        match self {
+            Self::Progressed(progressed) => progressed.lines.iter().try_for_each(check_progress),
+            Self::Failed(failed) => ensure(failed.generation > 0, "generation", "generations start at 1"),
+            Self::Acknowledged(event) => ensure(event.generation > 0, "generation", "generations start at 1"),
+            Self::Cancelled(_) => Ok(()),
+        }
+    }
+}
+
+impl Decision {
+    pub(crate) fn check(&self) -> Check {
+        match self {
+            Self::Redispatch(again) => ensure(again.closes > 0, "closes", "generations start at 1"),
+            Self::Order(_)
+            | Self::Dismiss(_)
+            | Self::ReleaseOverlay(_)
+            | Self::Routing(_)
+            | Self::CatalogFloor(_) => Ok(()),
+        }
+    }
+}
+
+fn check_order(place: &PlaceOrder) -> Check {
+    let derived = OrderId::derive(&place.keyed.account, &place.keyed.key);
+    ensure(place.order == derived, "order", "the id is not the one of account and key")?;
+    not_negative("total", place.total)?;
+    place.credit.as_ref().map_or(Ok(()), |credit| not_negative("credit.amount", credit.amount))?;
+    check_terms(&place.terms)?;
+    check_lines(place.lines.iter().map(|line| &line.stock))?;
+    place.lines.iter().flat_map(|line| &line.caps).try_for_each(|cap| not_negative("lines.caps", cap.amount))
+}
+
+fn check_hold(place: &PlaceHold) -> Check {
+    let derived = super::HoldId::derive(&place.keyed.account, &place.keyed.key);
+    ensure(place.hold == derived, "hold", "the id is not the one of account and key")?;
+    check_terms(&place.terms)?;
+    check_lines(place.lines.iter())
+}
+
+fn check_change(change: &ChangeHold) -> Check {
+    let says = change.expires_at.is_some() || !change.keep.is_empty();
+    ensure(says, "expires_at", "neither a new end nor quantities to keep: nothing to change")?;
+    change.keep.values().try_for_each(|kept| not_negative("keep", *kept))
+}
+
+fn check_terms(terms: &StockTerms) -> Check {
+    ensure(terms.horizon_days <= HORIZON_DAYS_MAX, "terms.horizon_days", "at most 730 days")
+}
+
+fn check_lines<'l>(lines: impl Iterator<Item = &'l StockLine>) -> Check {
+    let mut names: BTreeSet<&LineId> = BTreeSet::new();
+    for line in lines {
+        ensure(names.insert(&line.line), "lines.line", "two lines have one name")?;
+        positive("lines.quantity", line.quantity)?;
+        positive("lines.step", line.step)?;
+        line.needs.iter().try_for_each(|need| check_need(need, line.warehouses.len()))?;
+    }
+    ensure(!names.is_empty(), "lines", "at least one line")
+}
+
+fn check_need(need: &Need, warehouses: usize) -> Check {
+    let fraction = need.numerator > 0 && need.denominator > 0;
+    ensure(fraction, "lines.needs.numerator", "numerator and denominator must be above 0")?;
+    ensure(need.cells.len() == warehouses, "lines.needs.cells", "one cell for each warehouse of the line")
+}
+
+fn check_progress(line: &LineProgress) -> Check {
+    for (field, quantity) in [
+        ("lines.shipped", line.shipped),
+        ("lines.cancelled", line.cancelled),
+        ("lines.returned", line.returned),
+        ("lines.restocked", line.restocked),
+    ] {
+        quantity.map_or(Ok(()), |quantity| not_negative(field, quantity))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! What operators decide about orders. Each says who decided and why: the ledger is the audit.
+
+use serde::{Deserialize, Serialize};
+
+use super::OrderId;
+use crate::codec::{bounded, bounded_text};
+use crate::limits::{LIST_MAX, TEXT_BYTES_MAX};
+use crate::subject::Subject;
+use crate::{CompanyId, GroupId, LineId, MarkId, SourceId, StreamSequence, TerritoryId, WarehouseId};
+
+/// An order that is held for review is let through or refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecideOrder {
+    pub order: OrderId,
+    pub verdict: Verdict,
+    pub by: MarkId,
+    #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Approve,
+    Reject,
+}
+
+/// The dispatch before is closed, and a new generation opened: a replay, or a move to another backend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redispatch {
+    pub order: OrderId,
+    /// The generation that is closed; a decision about another one changes nothing.
+    pub closes: u32,
+    /// Without: the backend that had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<SourceId>,
+    pub by: MarkId,
+    #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
+    pub reason: String,
+}
+
+/// A dead letter that nobody will replay: the order is closed, and what it promised is released.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DismissOrder {
+    pub order: OrderId,
+    pub by: MarkId,
+    #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
+    pub reason: String,
+}
+
+/// What an order promised counts as contained in the source's figures, though no change said so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseOverlay {
+    pub order: OrderId,
+    /// Without: all lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<LineId>,
+    pub by: MarkId,
+    #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
+    pub reason: String,
+}
+
+/// Which backend receives an order; the whole table, replaced. The first rule that matches decides, and an
+/// order that none matches is held for review.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Routing {
+    #[serde(deserialize_with = "bounded::<_, _, LIST_MAX>")]
+    pub rules: Vec<RouteRule>,
+}
+
+/// Every condition that is stated must hold; a rule without one takes everything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteRule {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub company: Option<CompanyId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub territory: Option<TerritoryId>,
+    /// All that is promised now is promised from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warehouse: Option<WarehouseId>,
+    pub backend: SourceId,
+}
+
+/// Orders priced before this position of a catalog chain are sent back to be priced again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogFloor {
+    pub subject: Subject,
+    pub position: StreamSequence,
+    pub by: MarkId,
+    #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
+    pub reason: String,
+}

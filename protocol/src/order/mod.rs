@@ -1,0 +1,125 @@
+//! Orders and holds as the ledger carries them: what an intake node commands, what an ERP says became of an order,
+//! and what an operator decides. A command carries everything that its verdict needs and the ledger does not
+//! hold, resolved from the catalog once, so that every node judges it alike.
+
+mod check;
+mod command;
+mod decision;
+mod dispatch;
+mod event;
+mod id;
+mod reason;
+mod stock;
+
+use serde::{Deserialize, Serialize};
+
+pub use command::{
+    CancelOrder, ChangeHold, CreditUse, EffectsDone, IntakeDoubt, KeyedBy, OrderLine, OrderRequestFacts,
+    PlaceHold, PlaceOrder, PriceRecord, ReleaseHold, RouteFacts, RowOrigin,
+};
+pub use decision::{
+    CatalogFloor, DecideOrder, DismissOrder, Redispatch, ReleaseOverlay, RouteRule, Routing, Verdict,
+};
+pub use dispatch::{Dispatch, DispatchKind, DispatchLine, PromisedPart};
+pub use event::{
+    FailureClass, LineProgress, OrderAcknowledged, OrderCancelled, OrderFailed, OrderProgressed, Shipment,
+    SourcePosition,
+};
+pub use id::{EffectId, Fingerprint, HoldId, IdError, OrderId};
+pub use reason::OrderReason;
+pub use stock::{CapUse, IfShort, Need, NeedCell, StockLine, StockTerms};
+
+/// What an intake node wants judged; on `ledger.order.<node>`, many in one message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    PlaceOrder(Box<PlaceOrder>),
+    CancelOrder(CancelOrder),
+    PlaceHold(PlaceHold),
+    ChangeHold(ChangeHold),
+    ReleaseHold(ReleaseHold),
+    EffectsDone(EffectsDone),
+}
+
+/// What a backend says became of an order; on `ledger.event.<backend>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderEvent {
+    Acknowledged(OrderAcknowledged),
+    Progressed(OrderProgressed),
+    Cancelled(OrderCancelled),
+    Failed(OrderFailed),
+}
+
+/// What an operator decides for all nodes; on `ledger.control`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    Order(DecideOrder),
+    Redispatch(Redispatch),
+    Dismiss(DismissOrder),
+    ReleaseOverlay(ReleaseOverlay),
+    Routing(Routing),
+    CatalogFloor(CatalogFloor),
+}
+
+impl Command {
+    /// The kind as on the wire.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::PlaceOrder(_) => "place_order",
+            Self::CancelOrder(_) => "cancel_order",
+            Self::PlaceHold(_) => "place_hold",
+            Self::ChangeHold(_) => "change_hold",
+            Self::ReleaseHold(_) => "release_hold",
+            Self::EffectsDone(_) => "effects_done",
+        }
+    }
+
+    /// Who asked for it under which key; an outbox entry is taken out under none.
+    pub fn keyed_by(&self) -> Option<&KeyedBy> {
+        match self {
+            Self::PlaceOrder(place) => Some(&place.keyed),
+            Self::CancelOrder(cancel) => Some(&cancel.keyed),
+            Self::PlaceHold(place) => Some(&place.keyed),
+            Self::ChangeHold(change) => Some(&change.keyed),
+            Self::ReleaseHold(release) => Some(&release.keyed),
+            Self::EffectsDone(_) => None,
+        }
+    }
+}
+
+impl OrderEvent {
+    /// The kind as on the wire.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Acknowledged(_) => "acknowledged",
+            Self::Progressed(_) => "progressed",
+            Self::Cancelled(_) => "cancelled",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    pub fn order(&self) -> &OrderId {
+        match self {
+            Self::Acknowledged(event) => &event.order,
+            Self::Progressed(event) => &event.order,
+            Self::Cancelled(event) => &event.order,
+            Self::Failed(event) => &event.order,
+        }
+    }
+}
+
+impl Decision {
+    /// The kind as on the wire.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Order(_) => "order",
+            Self::Redispatch(_) => "redispatch",
+            Self::Dismiss(_) => "dismiss",
+            Self::ReleaseOverlay(_) => "release_overlay",
+            Self::Routing(_) => "routing",
+            Self::CatalogFloor(_) => "catalog_floor",
+        }
+    }
+}
