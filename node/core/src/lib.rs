@@ -16,4 +16,5 @@ pub mod lookup;
 pub mod quantity;
 pub mod quote;
 pub mod rows;
+mod sourcing;
 pub mod watermark;

@@ -5,23 +5,19 @@
 //! earlier line of the same basket needs. Rejected: summing on hand over warehouses and subtracting, which
 //! promises the same piece twice and half of a kit here and half there.
 //!
-//! The design, from the inside out: a `position::Position` is what one warehouse has of one item by day; its
-//! ATP never takes from a later day; a `sourcing::Ladder` is what a warehouse can ship of the line in whole
-//! order units; the plan spreads the line over the ladders. What the plan takes is noted in [`Taken`] when the
-//! caller decides that the line stands, and the next line finds less.
+//! The design: what one warehouse has of an item by day is read of the sources that own the rows, and the
+//! arithmetic of [`crate::sourcing`] spreads the line. What the plan takes is noted in [`Taken`] when the caller
+//! decides that the line stands, and the next line finds less.
 
 mod offers;
-mod position;
 mod reader;
 mod recipe;
-mod sourcing;
-mod taken;
 
 #[cfg(test)]
 mod tests;
 
 use pannier_protocol::api::{Availability, AvailabilityStatus, ScheduleEntry, WarehouseAvailability};
-use pannier_protocol::change::{ItemStatus, SourcingMode};
+use pannier_protocol::change::ItemStatus;
 use pannier_protocol::{Decimal, LocalDate, Timestamp};
 
 use crate::catalog::{AccountContext, CatalogTables, ItemRecord, OrderUnit, PolicySet};
@@ -30,15 +26,14 @@ use crate::freshness::Consulted;
 use crate::ledger::LedgerTables;
 use crate::limits::SCHEDULE_ENTRIES_MAX;
 use crate::quantity::Exact;
+use crate::sourcing::{self, Ladder, Need, Plan, Position, Sourced, Taking};
 
+pub use crate::sourcing::Taken;
 pub use offers::{Candidate, OfferQuestion, candidates};
 pub use reader::Flags;
-pub use taken::Taken;
 
 use reader::{Reader, Records};
-use recipe::{Ingredient, recipe};
-use sourcing::{Ladder, Plan};
-use taken::Taking;
+use recipe::recipe;
 
 /// One line, as far as stock goes.
 #[derive(Clone, Copy)]
@@ -57,6 +52,8 @@ pub struct StockQuestion<'a> {
     pub requested_date: Option<LocalDate>,
     /// See [`today`].
     pub today: LocalDate,
+    /// Holds that end until then count nothing.
+    pub now: Timestamp,
 }
 
 /// What can be promised of a line. It takes nothing until [`Promise::take`].
@@ -96,9 +93,16 @@ pub fn promise(question: &StockQuestion<'_>, taken: &Taken) -> Promise {
 
     let mode = question.account.and_then(AccountContext::sourcing);
     let mode = mode.unwrap_or(question.catalog.policies.sourcing.mode);
-    let line = Line { question, ingredients: &ingredients, records: &records, mode, taken };
-    let ladders: Vec<Ladder> =
-        warehouses.iter().map(|warehouse| line.ladder(&mut reader, *warehouse)).collect();
+    let needs: Option<Vec<Need>> =
+        ingredients.iter().map(|ingredient| ingredient.need(question.unit.factor)).collect();
+    let line = Sourced { needs: needs.as_deref(), mode, step: step(&question.unit), taken };
+    let ladders: Vec<Ladder> = warehouses
+        .iter()
+        .map(|warehouse| {
+            let positions = records.iter().map(|records| reader.position(records, *warehouse));
+            line.ladder(*warehouse, &positions.collect::<Vec<Position>>())
+        })
+        .collect();
     let plan = sourcing::plan(&ladders, question.quantity, mode);
     Promise {
         availability: answer(question, &ladders, &plan),
@@ -141,49 +145,6 @@ fn eligible(
         first && question.warehouse.is_none_or(|only| names.name(*warehouse) == only)
     });
     warehouses
-}
-
-/// A line with what it takes and where that is read.
-struct Line<'l, 'a> {
-    question: &'l StockQuestion<'a>,
-    ingredients: &'l [Ingredient<'a>],
-    records: &'l [Records<'l>],
-    mode: SourcingMode,
-    taken: &'l Taken,
-}
-
-impl Line<'_, '_> {
-    /// Base units of an ingredient in one order unit.
-    fn per_unit(&self, ingredient: &Ingredient<'_>) -> Option<Exact> {
-        ingredient.quantity.checked_mul(self.question.unit.factor)
-    }
-
-    /// What cannot be computed is not promised.
-    fn ladder(&self, reader: &mut Reader<'_>, warehouse: WarehouseNo) -> Ladder {
-        // Only a line that waits for its last piece keeps what could leave before.
-        let keeping = self.mode == SourcingMode::ShipComplete;
-        let each = self.ingredients.iter().zip(self.records).map(|(ingredient, records)| {
-            let position = reader.position(records, warehouse);
-            let taken = self.taken.of(records.item.item, warehouse);
-            Some((self.per_unit(ingredient)?, position.atp(taken, keeping)?))
-        });
-        let each: Vec<_> = each.collect();
-        let each = each.into_iter().collect::<Option<Vec<_>>>();
-        let ladder = each.and_then(|each| Ladder::new(warehouse, &each, step(&self.question.unit)));
-        ladder.unwrap_or(Ladder { warehouse, now: Decimal::ZERO, steps: Vec::new() })
-    }
-
-    fn takings(&self, ladders: &[Ladder], plan: &Plan) -> Vec<Taking> {
-        let of_shipment = |shipment: &sourcing::Shipment| {
-            let (warehouse, day) = (ladders[shipment.at].warehouse, shipment.day);
-            let units = Exact::from_decimal(shipment.quantity);
-            self.ingredients.iter().filter_map(move |ingredient| {
-                let quantity = self.per_unit(ingredient)?.checked_mul(units)?;
-                Some(Taking { item: ingredient.item.record().item, warehouse, day, quantity })
-            })
-        };
-        plan.shipments.iter().flat_map(of_shipment).collect()
-    }
 }
 
 /// What is counted is whole units, except where the unit's multiple is itself a fraction of one.

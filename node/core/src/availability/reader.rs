@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use pannier_protocol::change::{PastDue, Receipt, Table};
-use pannier_protocol::{Decimal, LocalDate, SourceId, WarehouseId};
+use pannier_protocol::change::Table;
+use pannier_protocol::{LocalDate, SourceId, Timestamp, WarehouseId};
 
 use super::StockQuestion;
-use super::position::Position;
 use crate::catalog::{ItemRecord, PolicySet};
-use crate::dictionary::{Dictionary, UomNo, WarehouseNo};
+use crate::dictionary::{Dictionary, WarehouseNo};
 use crate::freshness::{Consulted, RowFacts};
-use crate::ledger::{ItemStock, LedgerTables, StockCell, StockChain, SupplyLine};
+use crate::ledger::{CellRows, ItemPromises, ItemStock, LedgerTables, PositionTerms, StockChain};
 use crate::rows::RowVersion;
+use crate::sourcing::Position;
 
 /// Reads for one line, and remembers on what the answer rests.
 pub(super) struct Reader<'a> {
@@ -19,6 +19,7 @@ pub(super) struct Reader<'a> {
     policies: &'a PolicySet,
     dictionary: &'a Dictionary,
     today: LocalDate,
+    now: Timestamp,
     pub(super) consulted: Consulted,
     pub(super) flags: Flags,
 }
@@ -36,6 +37,7 @@ pub struct Flags {
 pub(super) struct Records<'a> {
     pub(super) item: &'a ItemRecord,
     by_chain: Vec<Option<Arc<ItemStock>>>,
+    promises: Option<Arc<ItemPromises>>,
 }
 
 impl<'a> Reader<'a> {
@@ -45,14 +47,18 @@ impl<'a> Reader<'a> {
             policies: &question.catalog.policies,
             dictionary: question.dictionary,
             today: question.today,
+            now: question.now,
             consulted: Consulted::default(),
             flags: Flags { owner_missing: question.ledger.chains.is_empty(), ..Flags::default() },
         }
     }
 
+    /// Promises before the sources' rows: an order that a figure begins to contain is released after the figure is
+    /// there, so between the two it is subtracted twice, and never not at all.
     pub(super) fn records<'r>(&self, item: &'r ItemRecord) -> Records<'r> {
+        let promises = self.ledger.promises.of(item.item);
         let by_chain = self.ledger.chains.iter().map(|chain| chain.rows.find_item(item.item)).collect();
-        Records { item, by_chain }
+        Records { item, by_chain, promises }
     }
 
     /// All warehouses where any source has the item or expects it. Their set rests on every chain that may
@@ -120,93 +126,45 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What the warehouse has of the item by day. Only rows in the item's base unit count: with a row that
-    /// lowers stock in another unit the whole warehouse counts nothing, for how much it lowers is unknown.
+    /// What the warehouse has of the item by day, less what is promised.
     pub(super) fn position(&mut self, records: &Records<'_>, warehouse: WarehouseNo) -> Position {
         let item = records.item;
         let id = WarehouseId::new(self.dictionary.warehouses.name(warehouse)).ok();
         let id = id.as_ref();
-        let mut usable = true;
-        let mut shelf: i128 = 0;
         let cell = self.select(records, Table::Stock, id, |record| record.cell(warehouse));
-        if let Some((cell, chain)) = cell {
-            self.note_condemned(chain, cell.version, item, warehouse);
-            usable &= self.is_base(item, cell.uom);
-            shelf += sellable(cell);
-        }
         let safety = self.select(records, Table::Safety, id, |record| record.safety(warehouse));
-        if let Some((safety, chain)) = safety {
-            self.note_condemned(chain, safety.version, item, warehouse);
-            usable &= self.is_base(item, safety.uom);
-            shelf -= micros(safety.quantity);
-        }
-        let mut losses = Vec::new();
-        if item.lot_tracked {
-            let lots = self.select(records, Table::Lots, id, |record| record.lots(warehouse));
-            if let Some((lots, chain)) = lots {
-                self.note_condemned(chain, lots.version, item, warehouse);
-                usable &= self.is_base(item, lots.uom);
-                for lot in &lots.lots {
-                    let Some(expires) = lot.expires else { continue };
-                    match expires.days_since(self.today) {
-                        ..0 => shelf -= micros(lot.quantity),
-                        left => losses.push((left.saturating_add(1), micros(lot.quantity))),
-                    }
-                }
-            }
-        }
-        let receipts = cell.map_or(&[][..], |(cell, _)| cell.receipts());
-        let lines = self.select(records, Table::Supply, id, |record| {
+        let lots =
+            item.lot_tracked.then(|| self.select(records, Table::Lots, id, |record| record.lots(warehouse)));
+        let lots = lots.flatten();
+        let supply = self.select(records, Table::Supply, id, |record| {
             Some(record.supply(warehouse)).filter(|lines| !lines.is_empty())
         });
-        let mut moves = Vec::new();
-        for (line, chain) in
-            lines.iter().flat_map(|(lines, chain)| lines.iter().map(move |line| (line, *chain)))
-        {
-            self.note_condemned(chain, line.version, item, warehouse);
-            if !self.is_base(item, line.uom) {
-                usable &= !line.quantity.is_negative();
-                continue;
-            }
-            moves.extend(
-                self.expected_on(line.date, line.quantity).map(|day| (day, still_to_come(line, receipts))),
-            );
+        let versions = [cell.map(|(cell, chain)| (cell.version, chain))]
+            .into_iter()
+            .chain([safety.map(|(safety, chain)| (safety.version, chain))])
+            .chain([lots.map(|(lots, chain)| (lots.version, chain))])
+            .flatten()
+            .chain(supply.iter().flat_map(|(lines, chain)| lines.iter().map(|line| (line.version, *chain))));
+        for (version, chain) in versions {
+            self.note_condemned(chain, version, item, warehouse);
         }
-        if usable { Position { shelf, moves, losses } } else { Position::default() }
-    }
-
-    fn is_base(&mut self, item: &ItemRecord, uom: UomNo) -> bool {
-        self.flags.stale_unit |= uom != item.base_uom;
-        uom == item.base_uom
-    }
-
-    /// Days from today; `None` for supply that does not count. Demand that is past due counts today.
-    fn expected_on(&self, date: LocalDate, quantity: Decimal) -> Option<i32> {
-        let sourcing = &self.policies.sourcing;
-        let day = match (date.days_since(self.today), sourcing.past_due) {
-            (..0, _) if quantity.is_negative() => 0,
-            (..0, PastDue::Ignore) => return None,
-            (..0, PastDue::Days(lag)) => i32::from(lag),
-            (day, _) => day,
+        let rows = CellRows {
+            cell: cell.map(|(cell, _)| cell),
+            safety: safety.map(|(safety, _)| safety),
+            lots: lots.map(|(lots, _)| lots),
+            supply: supply.map_or(&[][..], |(lines, _)| lines),
+            promised: records.promises.as_deref().map_or(&[][..], |promises| promises.at(warehouse)),
         };
-        (day <= i32::from(sourcing.horizon_days)).then_some(day)
+        let sourcing = &self.policies.sourcing;
+        let terms = PositionTerms {
+            base_uom: item.base_uom,
+            today: self.today,
+            now: self.now,
+            horizon_days: sourcing.horizon_days,
+            past_due: sourcing.past_due,
+        };
+        let counted = terms.position(&rows);
+        self.flags.stale_unit |= counted.stale_unit;
+        counted.position
     }
-}
-
-/// On hand that nobody has: allocation is taken off only where the source has not done so.
-fn sellable(cell: &StockCell) -> i128 {
-    let allocated = if cell.on_hand_is_net { 0 } else { micros(cell.allocated) };
-    micros(cell.on_hand) - micros(cell.quarantine) - allocated
-}
-
-/// A line less what was received of it beyond what its owner has seen.
-fn still_to_come(line: &SupplyLine, receipts: &[Receipt]) -> i128 {
-    let received = receipts.iter().find(|receipt| receipt.reference == line.reference);
-    let unseen = received.map_or(0, |receipt| (micros(receipt.received) - micros(line.received)).max(0));
-    let quantity = micros(line.quantity);
-    if quantity < 0 { quantity } else { (quantity - unseen).max(0) }
-}
-
-fn micros(decimal: Decimal) -> i128 {
-    i128::from(decimal.micros())
 }

@@ -9,6 +9,7 @@ use crate::dictionary::ItemNo;
 use crate::freshness::{Consulted, RowFacts};
 use crate::limits::{KIT_DEPTH_MAX, KIT_PARTS_MAX};
 use crate::quantity::Exact;
+use crate::sourcing::Need;
 
 /// One item that is taken; each stands once, however often a kit contains it.
 #[derive(Debug, Clone)]
@@ -23,6 +24,13 @@ pub(super) struct Ingredient<'a> {
 pub(super) enum ItemRef<'a> {
     Line(&'a ItemRecord),
     Component(Arc<ItemRecord>),
+}
+
+impl Ingredient<'_> {
+    /// `factor`: base units of what is sold in one order unit. `None` out of range.
+    pub(super) fn need(&self, factor: Exact) -> Option<Need> {
+        Some(Need { item: self.item.record().item, per_unit: self.quantity.checked_mul(factor)? })
+    }
 }
 
 impl ItemRef<'_> {

@@ -17,7 +17,7 @@ use pannier_protocol::limits::ENVELOPE_VERSION;
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{Incarnation, SourceId, StreamSequence, Timestamp};
 
-use super::{LedgerTables, StockChain, StockRows};
+use super::{LedgerTables, PromiseRows, StockChain, StockRows};
 use crate::dictionary::Dictionary;
 use crate::entry::{DropReason, Effect, Entry, ReviewKind};
 use crate::freshness::Board;
@@ -34,6 +34,7 @@ pub struct Ledger {
     board: Arc<Board>,
     mode: GateMode,
     stock: BTreeMap<SourceId, Chain<StockRows>>,
+    promises: Arc<PromiseRows>,
     control: ControlChain,
     clock: Timestamp,
     stamps_apart_count: u64,
@@ -80,12 +81,16 @@ impl Ledger {
         mode: GateMode,
     ) -> Self {
         let control = ControlChain::new(incarnation.clone(), mode);
-        let reader = LedgerReader { tables: Arc::default(), position: Arc::default(), incarnation };
+        let tables = LedgerTables::default();
+        let promises = Arc::clone(&tables.promises);
+        let tables = Arc::new(ArcSwap::from_pointee(tables));
+        let reader = LedgerReader { tables, position: Arc::default(), incarnation };
         Self {
             dictionary,
             board,
             mode,
             stock: BTreeMap::new(),
+            promises,
             control,
             clock: Timestamp::MIN,
             stamps_apart_count: 0,
@@ -240,7 +245,8 @@ impl Ledger {
             status: Arc::clone(chain.status()),
             rows: Arc::clone(chain.rows()),
         });
-        self.reader.tables.store(Arc::new(LedgerTables { chains: chains.collect() }));
+        let promises = Arc::clone(&self.promises);
+        self.reader.tables.store(Arc::new(LedgerTables { chains: chains.collect(), promises }));
     }
 }
 

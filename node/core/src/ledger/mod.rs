@@ -1,10 +1,14 @@
 //! What must be in one total order: stock of every source, limits and balances, control entries.
 
 mod fold;
+mod position;
+mod promises;
 mod stock;
 mod tables;
 
 pub use fold::{Ledger, LedgerReader, RULE_VERSION};
+pub(crate) use position::{CellRows, PositionTerms};
+pub use promises::{ItemPromises, PromiseRows, Promised, When};
 pub use stock::{
     CapRow, CellLots, CreditRow, ItemStock, Oversell, SafetyStock, StockCell, StockRows, SupplyLine,
 };

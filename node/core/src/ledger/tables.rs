@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pannier_protocol::SourceId;
 
-use super::StockRows;
+use super::{PromiseRows, StockRows};
 use crate::freshness::ChainStatus;
 
 #[derive(Clone)]
@@ -19,4 +19,6 @@ pub struct StockChain {
 pub struct LedgerTables {
     /// By source id.
     pub chains: Vec<StockChain>,
+    /// What orders and holds promise; the same table all along.
+    pub promises: Arc<PromiseRows>,
 }

@@ -102,6 +102,7 @@ impl Basket<'_> {
             warehouse: None,
             requested_date: None,
             today: self.today,
+            now: self.now,
         }
     }
 

@@ -4,9 +4,8 @@ use expect_test::expect;
 use pannier_protocol::change::SourcingMode;
 use proptest::prelude::*;
 
-use super::super::position::Position;
-use super::super::sourcing::{Ladder, plan};
-use super::super::taken::{Taken, Taking};
+use crate::sourcing::{Ladder, Position, Taken, Taking, plan};
+
 use super::{World, cell, item, supply};
 use crate::dictionary::{ItemNo, WarehouseNo};
 use crate::quantity::Exact;

@@ -2,6 +2,7 @@
 
 mod atp;
 mod offers;
+mod promised;
 mod rules;
 mod sourcing;
 
@@ -11,13 +12,13 @@ use expect_test::Expect;
 use pannier_protocol::api::Availability;
 use pannier_protocol::change::{Change, PolicyDocument};
 use pannier_protocol::subject::Subject;
-use pannier_protocol::{AccountId, Decimal, Encoding, LocalDate, Partition, SourceId, codec};
+use pannier_protocol::{AccountId, Decimal, Encoding, LocalDate, Partition, SourceId, Timestamp, codec};
 
 use super::{Promise, StockQuestion, Taken, promise};
 use crate::catalog::{AccountContext, CatalogChain, CatalogRows, CatalogTables, ItemRecord, accounts, uoms};
 use crate::dictionary::Dictionary;
 use crate::freshness::{ChainState, ChainStatus};
-use crate::ledger::{LedgerTables, StockChain, StockRows};
+use crate::ledger::{LedgerTables, Promised, StockChain, StockRows, When};
 use crate::rows::{RowVersion, Rows, Stated};
 
 const TODAY: &str = "2026-11-23";
@@ -50,6 +51,11 @@ fn decimal(text: &str) -> Decimal {
 
 fn date(text: &str) -> LocalDate {
     LocalDate::parse(text).unwrap()
+}
+
+/// Noon of today.
+fn now() -> Timestamp {
+    Timestamp::parse("2026-11-23T12:00:00Z").unwrap()
 }
 
 /// Days from today.
@@ -95,6 +101,30 @@ impl World {
         self
     }
 
+    /// `lines` are item, warehouse, quantity, when (`now`, `someday` or days from today), and for a hold the
+    /// minutes from now after which it ends.
+    fn promised(self, lines: &[&str]) -> Self {
+        let mut of: std::collections::BTreeMap<_, Vec<Promised>> = std::collections::BTreeMap::new();
+        for line in lines {
+            let words: Vec<&str> = line.split(' ').collect();
+            let when = match words[3] {
+                "now" => When::Now,
+                "someday" => When::Someday,
+                day => When::On(on(day.parse().unwrap())),
+            };
+            let minutes = words.get(4).map(|minutes| minutes.parse::<i64>().unwrap());
+            of.entry(self.dictionary.items.intern(words[0])).or_default().push(Promised {
+                warehouse: self.dictionary.warehouses.intern(words[1]),
+                when,
+                expires: minutes.map(|minutes| now().plus_millis(minutes * 60_000)),
+                uom: self.dictionary.uoms.intern("EA"),
+                quantity: decimal(words[2]),
+            });
+        }
+        of.into_iter().for_each(|(item, promised)| self.ledger.promises.put(item, promised));
+        self
+    }
+
     fn policy(mut self, document: &str) -> Self {
         let document: PolicyDocument =
             codec::decode(Encoding::Json, document.as_bytes(), document.len()).unwrap();
@@ -130,6 +160,7 @@ impl World {
             warehouse: ask.warehouse,
             requested_date: ask.requested_date.map(date),
             today: date(TODAY),
+            now: now(),
         };
         promise(&question, &self.taken)
     }

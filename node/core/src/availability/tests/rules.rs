@@ -7,7 +7,7 @@ use pannier_protocol::change::{InvalidateMode, InvalidateScope};
 use pannier_protocol::{SourceSequence, StreamSequence};
 
 use super::super::raw_available;
-use super::{Ask, StockQuestion, TODAY, World, cell, date, decimal, item, on, supply};
+use super::{Ask, StockQuestion, TODAY, World, cell, date, decimal, item, now, on, supply};
 use crate::catalog::uoms;
 use crate::freshness::Condemned;
 
@@ -62,6 +62,7 @@ fn a_promise_clamps_at_zero_and_operators_see_the_raw_value() {
         warehouse: None,
         requested_date: None,
         today: date(TODAY),
+        now: now(),
     };
     let raw: Vec<_> = raw_available(&question).into_iter().map(|(_, raw)| raw.floor()).collect();
     assert_eq!(raw, [-7]);

@@ -15,26 +15,26 @@ pub struct Taken {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct TakenOf {
-    pub(super) shelf: Exact,
+pub(crate) struct TakenOf {
+    pub(crate) shelf: Exact,
     /// Days from today, and what was taken of what comes until then.
-    pub(super) dated: Vec<(i32, Exact)>,
+    pub(crate) dated: Vec<(i32, Exact)>,
 }
 
 /// What a promise takes of one item at one warehouse.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Taking {
-    pub(super) item: ItemNo,
-    pub(super) warehouse: WarehouseNo,
+pub(crate) struct Taking {
+    pub(crate) item: ItemNo,
+    pub(crate) warehouse: WarehouseNo,
     /// `None`: from the shelf, now.
-    pub(super) day: Option<i32>,
+    pub(crate) day: Option<i32>,
     /// In base units.
-    pub(super) quantity: Exact,
+    pub(crate) quantity: Exact,
 }
 
 impl TakenOf {
     /// The least number of parts of a millionth in which all that was taken is whole; `None`: there is none.
-    pub(super) fn parts(&self) -> Option<i128> {
+    pub(crate) fn parts(&self) -> Option<i128> {
         let each = self.dated.iter().map(|(_, quantity)| quantity).chain([&self.shelf]);
         let mut parts: i128 = 1;
         for quantity in each {
@@ -46,7 +46,7 @@ impl TakenOf {
 }
 
 /// A quantity that is whole in these parts.
-pub(super) fn in_parts(quantity: Exact, parts: i128) -> Option<i128> {
+pub(crate) fn in_parts(quantity: Exact, parts: i128) -> Option<i128> {
     let unit = MILLION.checked_mul(parts)?;
     quantity.numerator().checked_mul(unit / quantity.denominator())
 }
@@ -60,11 +60,11 @@ fn common_divisor(mut a: i128, mut b: i128) -> i128 {
 }
 
 impl Taken {
-    pub(super) fn of(&self, item: ItemNo, warehouse: WarehouseNo) -> Option<&TakenOf> {
+    pub(crate) fn of(&self, item: ItemNo, warehouse: WarehouseNo) -> Option<&TakenOf> {
         self.of.get(&(item, warehouse))
     }
 
-    pub(super) fn add(&mut self, taking: &Taking) {
+    pub(crate) fn add(&mut self, taking: &Taking) {
         let empty = || TakenOf { shelf: Exact::ZERO, dated: Vec::new() };
         let of = self.of.entry((taking.item, taking.warehouse)).or_insert_with(empty);
         match taking.day {

@@ -8,26 +8,26 @@ use crate::quantity::Exact;
 /// Stock of one item at one warehouse, read once. Amounts are millionths of a base unit, days are counted
 /// from today.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Position {
+pub(crate) struct Position {
     /// On hand less quarantine, allocated, safety stock and expired lots; negative where more is bespoken
     /// than there is.
-    pub(super) shelf: i128,
+    pub(crate) shelf: i128,
     /// Supply, and negative demand, from 0 to the horizon.
-    pub(super) moves: Vec<(i32, i128)>,
+    pub(crate) moves: Vec<(i32, i128)>,
     /// Lots by the first day on which they cannot be sold any more.
-    pub(super) losses: Vec<(i32, i128)>,
+    pub(crate) losses: Vec<(i32, i128)>,
 }
 
 /// Available to promise. Amounts count parts of a millionth of a base unit: whole numbers, for a rational that is
 /// reduced at every step costs most of a lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Atp {
+pub(crate) struct Atp {
     /// Parts in a millionth; 1 unless earlier lines took fractions of it.
-    pub(super) parts: i128,
+    pub(crate) parts: i128,
     /// What is on the shelf, bounded by ATP of today.
-    pub(super) now: i128,
+    pub(crate) now: i128,
     /// From day 0; each value holds until the next day named.
-    pub(super) steps: Vec<(i32, i128)>,
+    pub(crate) steps: Vec<(i32, i128)>,
     /// What of the shelf cannot be sold any more from a day on, cumulative; not yet part of `steps`, for what
     /// left before does not spoil. Empty where nothing leaves before (`keeping`): there the steps are less of it.
     spoiled: Vec<(i32, i128)>,
@@ -45,7 +45,7 @@ impl Position {
     /// `ATP(d) = min over t in [d, horizon] of projected(t)`: what is promised for a day is not taken from
     /// under a later demand. With `keeping`, nothing leaves before day d, so lots that expire until then are
     /// no part of ATP(d). `None`: a sum is out of range.
-    pub(super) fn atp(&self, taken: Option<&TakenOf>, keeping: bool) -> Option<Atp> {
+    pub(crate) fn atp(&self, taken: Option<&TakenOf>, keeping: bool) -> Option<Atp> {
         let parts = taken.map_or(Some(1), TakenOf::parts)?;
         let mut shelf = self.shelf.checked_mul(parts)?;
         let mut events = vec![Event { day: 0, comes: 0, spoils: 0 }];
@@ -93,18 +93,18 @@ impl Position {
 }
 
 impl Atp {
-    pub(super) fn at(&self, day: i32) -> i128 {
+    pub(crate) fn at(&self, day: i32) -> i128 {
         let mut steps = self.steps.iter().rev();
         steps.find(|(from, _)| *from <= day).map_or(0, |(_, value)| *value)
     }
 
     /// Whether anything on the shelf spoils before the horizon unless it leaves.
-    pub(super) fn spoils(&self) -> bool {
+    pub(crate) fn spoils(&self) -> bool {
         !self.spoiled.is_empty()
     }
 
     /// What is lost by a day when only `left` order units went before it; below 0: nothing.
-    pub(super) fn lost(&self, day: i32, left: Decimal, per_unit: Exact) -> Option<i128> {
+    pub(crate) fn lost(&self, day: i32, left: Decimal, per_unit: Exact) -> Option<i128> {
         let mut spoiled = self.spoiled.iter().rev();
         let Some((_, spoiled)) = spoiled.find(|(from, _)| *from <= day) else {
             return Some(0);
@@ -115,7 +115,7 @@ impl Atp {
 
     /// How many whole steps of an order unit `amount` makes, where one unit takes `per_unit` base units; never
     /// below 0. One division: nothing is rounded before.
-    pub(super) fn whole_steps(&self, amount: i128, per_unit: Exact, step: Decimal) -> Option<i128> {
+    pub(crate) fn whole_steps(&self, amount: i128, per_unit: Exact, step: Decimal) -> Option<i128> {
         let divisor = self.parts.checked_mul(per_unit.numerator())?.checked_mul(i128::from(step.micros()))?;
         amount.max(0).checked_mul(per_unit.denominator())?.checked_div(divisor)
     }

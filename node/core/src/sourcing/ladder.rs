@@ -1,4 +1,4 @@
-//! Spreads a line over warehouses and days.
+//! What warehouses can ship of a line, and the plan over them.
 
 use pannier_protocol::Decimal;
 use pannier_protocol::change::SourcingMode;
@@ -9,35 +9,35 @@ use crate::quantity::Exact;
 
 /// What one warehouse can ship of the line, in whole order units.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ladder {
-    pub(super) warehouse: WarehouseNo,
-    pub(super) now: Decimal,
+pub(crate) struct Ladder {
+    pub(crate) warehouse: WarehouseNo,
+    pub(crate) now: Decimal,
     /// Days from today, from 0; cumulative, `now` included; each value holds until the next day named.
-    pub(super) steps: Vec<(i32, Decimal)>,
+    pub(crate) steps: Vec<(i32, Decimal)>,
 }
 
 /// Which quantity leaves where and when.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// By day, within a day in sourcing order.
-    pub(super) shipments: Vec<Shipment>,
+    pub(crate) shipments: Vec<Shipment>,
     /// The day on which the line is covered whole.
-    pub(super) full_day: Option<i32>,
+    pub(crate) full_day: Option<i32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shipment {
+pub(crate) struct Shipment {
     /// Index of the ladder.
-    pub(super) at: usize,
+    pub(crate) at: usize,
     /// `None`: from the shelf, now.
-    pub(super) day: Option<i32>,
-    pub(super) quantity: Decimal,
+    pub(crate) day: Option<i32>,
+    pub(crate) quantity: Decimal,
 }
 
 impl Ladder {
     /// `ingredients` are what one order unit takes, in base units of each, with their ATP at the warehouse.
     /// One floor at the order's unit: what is left of a component is not lost to an inner one.
-    pub(super) fn new(warehouse: WarehouseNo, ingredients: &[(Exact, Atp)], step: Decimal) -> Option<Self> {
+    pub(crate) fn new(warehouse: WarehouseNo, ingredients: &[(Exact, Atp)], step: Decimal) -> Option<Self> {
         let units = |amounts: &[i128]| {
             let each = ingredients.iter().zip(amounts);
             let each = each.map(|((per_unit, atp), amount)| atp.whole_steps(*amount, *per_unit, step));
@@ -84,7 +84,7 @@ impl Ladder {
 }
 
 /// The sum over the warehouses of what they have now.
-pub(super) fn available(ladders: &[Ladder]) -> Decimal {
+pub(crate) fn available(ladders: &[Ladder]) -> Decimal {
     sum(ladders.iter().map(|ladder| ladder.now))
 }
 
@@ -93,7 +93,7 @@ fn sum(quantities: impl Iterator<Item = Decimal>) -> Decimal {
 }
 
 /// `ladders` are the eligible warehouses in sourcing order.
-pub(super) fn plan(ladders: &[Ladder], quantity: Decimal, mode: SourcingMode) -> Plan {
+pub(crate) fn plan(ladders: &[Ladder], quantity: Decimal, mode: SourcingMode) -> Plan {
     match mode {
         SourcingMode::Split => split(ladders, quantity),
         SourcingMode::ShipComplete => ship_complete(ladders, quantity),
