@@ -23,6 +23,8 @@ pub const INVALIDATIONS_MAX: usize = 1_024;
 
 /// Receipts that a cell remembers for netting; past it the oldest go.
 pub const CELL_RECEIPTS_MAX: usize = 1_024;
+/// Order lines that one figure names as contained; the oldest are forgotten.
+pub const REFLECTED_LINES_MAX: usize = 1_024;
 /// Rows in one sorted block of a price scope.
 pub const BLOCK_ROWS_MAX: usize = 64;
 /// Rows to come of one key that a lookup looks at to say until when its price holds.

@@ -1,4 +1,5 @@
-//! What contracts still give: caps as their source reports them, less what earlier lines of the request took.
+//! What contracts still give: caps as their source reports them, less what accepted orders take that it does not
+//! count yet, and less what earlier lines of the request took.
 
 use pannier_protocol::change::{CapBasis, CapPast, PriceScopeKind, Table};
 use rustc_hash::FxHashMap;
@@ -48,7 +49,9 @@ impl CapUse {
         let mut room = Room { fits: quantity, full: Vec::new(), by_amount: false };
         let mut falls_through = false;
         for (key, cap) in contracts(outcome).flat_map(|scope| caps_of(line, scope)) {
-            let left = Exact::from_decimal(cap.left()).checked_sub(self.used(key))?.max(Exact::ZERO);
+            let in_flight = Exact::from_decimal(line.question.scopes.promises.cap_in_flight(key.0, key.1));
+            let left = Exact::from_decimal(cap.left()).checked_sub(in_flight)?.checked_sub(self.used(key))?;
+            let left = left.max(Exact::ZERO);
             if need(&cap, quantity, outcome.price)? <= left {
                 continue;
             }
@@ -131,7 +134,7 @@ pub(super) fn note(line: &Line<'_>, outcome: &Outcome<'_>, consulted: &mut Consu
                 ..RowFacts::default()
             };
             let condemned = scopes.cap_chains.iter().filter_map(|chain| {
-                let states = chain.rows.find_cap(contract, item) == Some(cap);
+                let states = chain.rows.find_cap(contract, item).as_ref() == Some(&cap);
                 chain.status.condemns(cap.version, facts).filter(|_| states)
             });
             condemned.for_each(|mode| consulted.note_invalidated(mode));

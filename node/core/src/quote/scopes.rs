@@ -11,7 +11,7 @@ use crate::catalog::{
 };
 use crate::dictionary::{Dictionary, ScopeNo};
 use crate::freshness::{Consulted, RowFacts};
-use crate::ledger::{LedgerTables, StockChain};
+use crate::ledger::{LedgerTables, PromiseRows, StockChain};
 use crate::limits::LIST_DEPTH_MAX;
 use crate::quantity::Exact;
 
@@ -31,6 +31,8 @@ pub struct BasketScopes<'t> {
     chains: Vec<&'t CatalogChain>,
     /// Those of the ledger that hold caps.
     pub(super) cap_chains: Vec<&'t StockChain>,
+    /// What orders take of them.
+    pub(super) promises: &'t PromiseRows,
 }
 
 /// A scope with its place among those of its level.
@@ -82,6 +84,7 @@ impl<'t> BasketScopes<'t> {
             lists: Vec::new(),
             chains,
             cap_chains: ledger.chains.iter().filter(may_cap).collect(),
+            promises: &ledger.promises,
         };
         if let Some(context) = account {
             loaded.load_contracts(context);

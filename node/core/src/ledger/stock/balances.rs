@@ -1,19 +1,22 @@
 //! Limits and balances: credit of accounts, caps of contracts. One map entry each; they are few.
 
+use std::sync::Arc;
+
 use dashmap::DashMap;
 use pannier_protocol::change::{
-    Cap, CapBasis, CapPast, CapRemoved, Change, Credit, CreditRemoved, PriceScope,
+    Cap, CapBasis, CapPast, CapRemoved, Change, Credit, CreditRemoved, PriceScope, Reflected,
 };
 use pannier_protocol::{Currency, Decimal};
 use rustc_hash::FxBuildHasher;
 
+use super::reflects::merged;
 use super::row::RowHash;
 use crate::dictionary::{AccountNo, Dictionary, ItemNo, ScopeNo};
 use crate::limits::TABLE_SHARDS_SMALL;
 use crate::rows::RowVersion;
 
 /// Limit and balance of one account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreditRow {
     pub currency: Currency,
     /// `None`: no limit.
@@ -21,17 +24,21 @@ pub struct CreditRow {
     /// Owed now.
     pub balance: Decimal,
     pub blocked: bool,
+    /// Which orders of ours `balance` contains already.
+    pub reflects: Option<Arc<Reflected>>,
     pub version: RowVersion,
     hash: RowHash,
 }
 
 /// How much a contract gives, and what its source counts as consumed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CapRow {
     pub basis: CapBasis,
     pub limit: Decimal,
     pub consumed: Decimal,
     pub past: CapPast,
+    /// Which orders of ours `consumed` contains already.
+    pub reflects: Option<Arc<Reflected>>,
     pub version: RowVersion,
     hash: RowHash,
 }
@@ -59,25 +66,30 @@ impl Balances {
     }
 
     pub(super) fn find_credit(&self, account: AccountNo) -> Option<CreditRow> {
-        self.credit.get(&account).map(|row| *row)
+        self.credit.get(&account).map(|row| row.clone())
     }
 
     pub(super) fn find_cap(&self, contract: ScopeNo, item: Option<ItemNo>) -> Option<CapRow> {
-        self.caps.get(&(contract, item)).map(|row| *row)
+        self.caps.get(&(contract, item)).map(|row| row.clone())
     }
 
     /// Each of these returns by how much the digest moves.
     pub(super) fn set_credit(&self, credit: &Credit, version: RowVersion, dictionary: &Dictionary) -> u128 {
+        let account = dictionary.accounts.intern(credit.account.as_str());
+        let before = self.find_credit(account).and_then(|row| row.reflects);
+        let reflects = merged(before.as_deref(), credit.reflects.as_ref());
         let row = CreditRow {
             currency: credit.currency,
             limit: credit.limit,
             balance: credit.balance,
             blocked: credit.blocked,
             version,
-            hash: RowHash::of(&Change::Credit(credit.clone())),
+            hash: RowHash::of(&Change::Credit(Credit { reflects: reflects.clone(), ..credit.clone() })),
+            reflects: reflects.map(Arc::new),
         };
-        let before = self.credit.insert(dictionary.accounts.intern(credit.account.as_str()), row);
-        moved(before.map(|row| row.hash), Some(row.hash))
+        let hash = row.hash;
+        let before = self.credit.insert(account, row);
+        moved(before.map(|row| row.hash), Some(hash))
     }
 
     pub(super) fn remove_credit(&self, removed: &CreditRemoved, dictionary: &Dictionary) -> u128 {
@@ -87,18 +99,22 @@ impl Balances {
     }
 
     pub(super) fn set_cap(&self, cap: &Cap, version: RowVersion, dictionary: &Dictionary) -> u128 {
+        let contract = dictionary.scope(&PriceScope::Contract(cap.contract.clone()));
+        let item = cap.item.as_ref().map(|item| dictionary.items.intern(item.as_str()));
+        let before = self.find_cap(contract, item).and_then(|row| row.reflects);
+        let reflects = merged(before.as_deref(), cap.reflects.as_ref());
         let row = CapRow {
             basis: cap.basis,
             limit: cap.limit,
             consumed: cap.consumed,
             past: cap.past,
             version,
-            hash: RowHash::of(&Change::Cap(Cap { reflects: None, ..cap.clone() })),
+            hash: RowHash::of(&Change::Cap(Cap { reflects: reflects.clone(), ..cap.clone() })),
+            reflects: reflects.map(Arc::new),
         };
-        let contract = dictionary.scope(&PriceScope::Contract(cap.contract.clone()));
-        let item = cap.item.as_ref().map(|item| dictionary.items.intern(item.as_str()));
+        let hash = row.hash;
         let before = self.caps.insert((contract, item), row);
-        moved(before.map(|row| row.hash), Some(row.hash))
+        moved(before.map(|row| row.hash), Some(hash))
     }
 
     pub(super) fn remove_cap(&self, removed: &CapRemoved, dictionary: &Dictionary) -> u128 {
@@ -137,7 +153,7 @@ impl Balances {
     }
 }
 
-fn share<K: Copy + Eq + std::hash::Hash, R: Copy>(
+fn share<K: Copy + Eq + std::hash::Hash, R: Clone>(
     from: &DashMap<K, R, FxBuildHasher>,
     to: &DashMap<K, R, FxBuildHasher>,
     hash: impl Fn(&R) -> RowHash,
@@ -145,7 +161,7 @@ fn share<K: Copy + Eq + std::hash::Hash, R: Copy>(
     let mut digest: u128 = 0;
     for row in from {
         if !to.contains_key(row.key()) {
-            to.insert(*row.key(), *row.value());
+            to.insert(*row.key(), row.value().clone());
             digest = digest.wrapping_add(hash(row.value()).value());
         }
     }

@@ -9,6 +9,7 @@
 
 mod balances;
 mod record;
+mod reflects;
 mod row;
 mod scope;
 mod table;
@@ -19,4 +20,5 @@ mod tests;
 
 pub use balances::{CapRow, CreditRow};
 pub use record::{CellLots, ItemStock, Oversell, SafetyStock, StockCell, SupplyLine};
+pub(crate) use reflects::{covers, named};
 pub use table::StockRows;

@@ -1,6 +1,6 @@
 //! One item's stock over all warehouses of one source.
 
-use pannier_protocol::change::{Lot, Receipt};
+use pannier_protocol::change::{Lot, Receipt, Reflected};
 use pannier_protocol::{Decimal, LocalDate, SupplyReference};
 
 use super::row::{RowHash, find};
@@ -37,14 +37,18 @@ pub struct StockCell {
     pub quarantine: Decimal,
     /// `on_hand` is already less `allocated`.
     pub on_hand_is_net: bool,
-    pub(super) receipts: Option<Box<Receipts>>,
+    pub(super) beside: Option<Box<CellBeside>>,
     /// Of the last `stock_set`: an adjustment of a condemned figure does not make it right.
     pub version: RowVersion,
     pub(super) hash: RowHash,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Receipts(pub(super) Vec<Receipt>);
+/// What most cells lack.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct CellBeside {
+    pub(super) receipts: Vec<Receipt>,
+    pub(super) reflects: Option<Reflected>,
+}
 
 /// Stock to come on one line of a purchase order or transfer; negative: dated demand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +96,12 @@ pub struct Oversell {
 impl StockCell {
     /// What `on_hand` contains of supply lines, cumulative, in the cell's unit.
     pub fn receipts(&self) -> &[Receipt] {
-        self.receipts.as_ref().map_or(&[], |receipts| receipts.0.as_slice())
+        self.beside.as_ref().map_or(&[], |beside| beside.receipts.as_slice())
+    }
+
+    /// Which orders of ours `on_hand` contains already; `None`: the source never said.
+    pub fn reflects(&self) -> Option<&Reflected> {
+        self.beside.as_ref().and_then(|beside| beside.reflects.as_ref())
     }
 }
 

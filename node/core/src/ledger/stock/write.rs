@@ -6,7 +6,8 @@ use pannier_protocol::change::{
     SupplySet,
 };
 
-use super::record::{Beside, CellLots, ItemStock, Oversell, Receipts, SafetyStock, StockCell, SupplyLine};
+use super::record::{Beside, CellBeside, CellLots, ItemStock, Oversell, SafetyStock, StockCell, SupplyLine};
+use super::reflects::merged as merged_reflects;
 use super::row::{Row, RowHash, remove, upsert};
 use crate::dictionary::{Dictionary, WarehouseNo};
 use crate::limits::CELL_RECEIPTS_MAX;
@@ -31,11 +32,15 @@ impl Draft<'_> {
     }
 
     pub(super) fn set_cell(&mut self, set: &StockSet, stated: &Change) {
-        let hash = match set.reflects {
-            None => RowHash::of(stated),
-            Some(_) => RowHash::of(&Change::StockSet(StockSet { reflects: None, ..set.clone() })),
-        };
-        self.put_cell(set, self.version, hash);
+        let before = self.known_warehouse(set.warehouse.as_str()).and_then(|at| self.record.cell(at));
+        match before.and_then(StockCell::reflects) {
+            None => self.put_cell(set, self.version, RowHash::of(stated)),
+            before => {
+                let set =
+                    StockSet { reflects: merged_reflects(before, set.reflects.as_ref()), ..set.clone() };
+                self.put_cell(&set, self.version, RowHash::of(&Change::StockSet(set.clone())));
+            }
+        }
     }
 
     fn put_cell(&mut self, set: &StockSet, version: RowVersion, hash: RowHash) {
@@ -47,7 +52,7 @@ impl Draft<'_> {
             allocated: set.allocated,
             quarantine: set.quarantine,
             on_hand_is_net: set.on_hand_is_net,
-            receipts: Receipts::new(set.receipts.clone()),
+            beside: CellBeside::of(set),
             version,
             hash,
         };
@@ -92,7 +97,7 @@ impl Draft<'_> {
             quarantine,
             on_hand_is_net: cell.on_hand_is_net,
             receipts: merged(cell.receipts(), &adjust.receipts),
-            reflects: None,
+            reflects: merged_reflects(cell.reflects(), adjust.reflects.as_ref()),
         };
         let version = cell.version;
         self.put_cell(&set, version, RowHash::of(&Change::StockSet(set.clone())));
@@ -162,9 +167,10 @@ impl Draft<'_> {
     }
 }
 
-impl Receipts {
-    fn new(receipts: Vec<Receipt>) -> Option<Box<Self>> {
-        if receipts.is_empty() { None } else { Some(Box::new(Self(receipts))) }
+impl CellBeside {
+    fn of(set: &StockSet) -> Option<Box<Self>> {
+        let beside = Self { receipts: set.receipts.clone(), reflects: set.reflects.clone() };
+        (beside != Self::default()).then(|| Box::new(beside))
     }
 }
 
