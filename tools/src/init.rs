@@ -4,6 +4,7 @@ use pannier_streams::Streams;
 
 use crate::broker::BrokerArgs;
 use crate::cli::data;
+use crate::rules;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -20,6 +21,7 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let broker = args.broker.connect("pannier init").await?;
     let streams = pannier_streams::init(&broker, &args.broker.prefix, usize::from(args.replicas)).await?;
+    rules::begin(&broker, &streams).await?;
     let Streams { ledger, catalog, review, incarnation, .. } = &streams;
     if args.json {
         let names = [ledger, catalog, review];

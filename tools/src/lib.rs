@@ -9,6 +9,7 @@ pub mod node;
 pub mod policy;
 pub mod publish;
 pub mod review;
+pub mod rules;
 pub mod sample;
 pub mod snapshot;
 pub mod up;

@@ -25,9 +25,9 @@ use self::home::Home;
 use self::load::Sample;
 use crate::broker::{BrokerArgs, now};
 use crate::cli::told_to_stop;
-use crate::policy;
 use crate::sample::requests::Documented;
 use crate::sample::{ContentArgs, POLICY};
+use crate::{policy, rules};
 
 /// What a newcomer can change at once: source `mine` comes before `wms-1` where nobody is named owner.
 const STOCK_CHANGE: &str =
@@ -100,6 +100,7 @@ async fn start(home: &Home, args: &Args) -> anyhow::Result<Running> {
     let broker_args = BrokerArgs { nats: nats.clone(), prefix: Config::default().nats.prefix };
     let broker = broker_args.connect("pannier up").await?;
     let streams = pannier_streams::init(&broker, &broker_args.prefix, 1).await?;
+    rules::begin(&broker, &streams).await?;
     policy::apply(&broker, &streams, policy::parse(POLICY)?).await.context("apply the sample's policies")?;
     let sample = load::load(home, &args.content, &nats).await.context("load the sample")?;
     say("starting the node");

@@ -1,0 +1,111 @@
+//! `pannier rules`: which version of the rules the fold follows. A verdict must be the same on every node, so the
+//! version is an entry of the ledger: every node begins to follow it at that entry, and a build that does not
+//! know it stops there and says so.
+
+use anyhow::{Context, ensure};
+use pannier_core::ledger::RULE_VERSION;
+use pannier_protocol::change::RuleVersionActivated;
+use pannier_protocol::codec::decode_envelope;
+use pannier_protocol::subject::Subject;
+use pannier_protocol::{AsOf, Change, Encoding, StreamSequence};
+use pannier_streams::stored::{CONTENT_TYPE, stream_info};
+use pannier_streams::{Broker, Streams};
+
+use crate::broker::BrokerArgs;
+use crate::chain::Held;
+use crate::cli::data;
+use crate::walk;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Prints the version in force, and the entry that activated it.
+    Show(ShowArgs),
+    /// Activates a version, for good; first upgrade every node. Prints a token to use as `at_least`.
+    Activate(ActivateArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ShowArgs {
+    #[command(flatten)]
+    broker: BrokerArgs,
+    /// Print the result as JSON.
+    #[arg(long, env = "PANNIER_JSON")]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ActivateArgs {
+    #[command(flatten)]
+    broker: BrokerArgs,
+    #[arg(env = "PANNIER_RULES")]
+    version: u32,
+}
+
+/// What a ledger says of its rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+struct InForce {
+    version: u32,
+    /// 0: no entry activated it, every ledger begins with it.
+    position: StreamSequence,
+}
+
+pub async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Show(args) => {
+            let (broker, streams) = args.broker.open("pannier rules").await?;
+            let in_force = in_force(&broker, &streams).await?;
+            if args.json {
+                return data(serde_json::to_string(&in_force)?);
+            }
+            data(format_args!("rule version {} since entry {}", in_force.version, in_force.position))
+        }
+        Command::Activate(args) => {
+            let (broker, streams) = args.broker.open("pannier rules").await?;
+            let before = in_force(&broker, &streams).await?.version;
+            let version = args.version;
+            ensure!(version > before, "rule version {before} is in force; versions only rise");
+            ensure!(
+                version <= RULE_VERSION,
+                "this build knows rule versions up to {RULE_VERSION}: upgrade it, and every node, first"
+            );
+            data(activate(&broker, &streams, version).await?)
+        }
+    }
+}
+
+/// A ledger that has no entry yet begins with the newest rules; one that has entries goes on under its own until an
+/// operator says otherwise.
+pub(crate) async fn begin(broker: &Broker, streams: &Streams) -> anyhow::Result<()> {
+    let ledger = stream_info(broker, &streams.ledger).await.context("read the ledger's state")?;
+    if ledger.last == StreamSequence(0) {
+        activate(broker, streams, RULE_VERSION).await?;
+    }
+    Ok(())
+}
+
+async fn activate(broker: &Broker, streams: &Streams, version: u32) -> anyhow::Result<AsOf> {
+    let mut held = Held::operator(broker, streams, Subject::Control).await?;
+    held.publish(vec![Change::RuleVersionActivated(RuleVersionActivated { version })], None).await
+}
+
+async fn in_force(broker: &Broker, streams: &Streams) -> anyhow::Result<InForce> {
+    let mut in_force = InForce { version: 1, position: StreamSequence(0) };
+    let subject = streams.prefix.full(&Subject::Control);
+    walk::messages(broker, &streams.ledger, &subject, |message| {
+        let position = StreamSequence(message.sequence);
+        let content_type = message.headers.get(CONTENT_TYPE).map(|value| value.as_str());
+        let read = Encoding::of_content_type(content_type).and_then(|e| decode_envelope(e, &message.payload));
+        // What is no message is poison for every node alike.
+        let Ok(envelope) = read else { return Ok(()) };
+        for change in &envelope.changes {
+            if let Change::RuleVersionActivated(activated) = change
+                && activated.version > in_force.version
+            {
+                in_force = InForce { version: activated.version, position };
+            }
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(in_force)
+}
