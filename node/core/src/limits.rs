@@ -1,4 +1,4 @@
-//! Limits of the core on one screen. Those of the gate are part of rule version 1.
+//! Limits of the core on one screen. Those of the gate are part of rule version 1, those of orders of version 2.
 
 /// Digests of the last messages that a chain remembers, to tell a duplicate from a fork.
 pub const DIGEST_WINDOW: usize = 1_024;
@@ -58,6 +58,18 @@ pub const TABLE_SHARDS_SMALL: usize = 64;
 /// Shards of one chain's price scopes: 65 partitions a source have such a map each, and a million scopes in
 /// one of them still lock a shard of 4,000 only.
 pub const SCOPE_SHARDS: usize = 256;
+
+/// Ledger time for which a key is remembered. This and the next ones are part of rule version 2, in milliseconds.
+pub const KEY_KEPT_MS: i64 = 7 * DAY_MS;
+/// An order that is over shrinks to its outcome.
+pub const ORDER_CLOSED_KEPT_MS: i64 = DAY_MS;
+/// The same purchase order with the same lines is suspect.
+pub const DUPLICATE_KEPT_MS: i64 = 30 * DAY_MS;
+/// After its acknowledgement an order should be in its source's figures.
+pub const OVERLAY_AGE_MS_MAX: i64 = DAY_MS;
+/// Steps of an order's life that are kept; the first and the last.
+pub const ORDER_STEPS_MAX: usize = 64;
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 const _: () = assert!(TABLE_SHARDS.is_power_of_two() && TABLE_SHARDS_SMALL.is_power_of_two());
 const _: () = assert!(TABLE_SHARDS_STOCK.is_power_of_two());

@@ -11,14 +11,14 @@
 //!
 //! - [`SequenceGate`]: a window over sequence numbers; says what a message is to its chain.
 //! - [`Chain`]: gate, open units and snapshots, and the live rows of one source on one subject.
-//! - [`ControlChain`]: the same for entries without rows: duplicates dropped, gaps counted.
+//! - [`OpenChain`]: the same for entries without rows: duplicates dropped, gaps counted.
 //!
 //! **Architecture Invariant:** whatever comes in, a message changes rows at most once, and a message of a
 //! lower epoch than the last claim's never does.
 
 mod chain;
-mod control;
 mod doubt;
+mod open;
 mod outcome;
 mod read;
 mod scope;
@@ -31,7 +31,7 @@ mod window;
 
 pub use chain::Chain;
 pub(crate) use chain::open;
-pub use control::ControlChain;
+pub use open::OpenChain;
 pub use outcome::Outcome;
 pub use read::{Message, ReadError, Shape, read};
 pub use sequence::{Numbered, SequenceGate, Verdict};

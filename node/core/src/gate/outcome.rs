@@ -1,5 +1,6 @@
 //! What came of one message.
 
+use pannier_protocol::Change;
 use pannier_protocol::change::{Policy, RuleVersionActivated, SnapshotApproved};
 use pannier_protocol::subject::Subject;
 
@@ -19,6 +20,8 @@ pub struct Outcome {
     /// Operators' decisions that stood in the message.
     pub approvals: Vec<SnapshotApproved>,
     pub activations: Vec<RuleVersionActivated>,
+    /// Commands, events and decisions about orders, in their order.
+    pub orders: Vec<Change>,
     findings_count: u32,
 }
 

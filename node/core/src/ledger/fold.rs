@@ -4,29 +4,32 @@
 //! broker's and publisher's stamp, so that neither a broker whose clock goes back nor a publisher whose clock
 //! runs ahead moves it alone. Entries without a readable stamp do not move it.
 //!
-//! Orders and their events belong to a later rule version: until a control entry activates one, every node
-//! passes them over unread.
+//! Orders and their events came with rule version 2: until a control entry activates it, every node passes them over
+//! unread. What ends by itself (holds, keys) ends before an entry is judged, by ledger time with that entry.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use pannier_protocol::change::SnapshotApproved;
 use pannier_protocol::limits::ENVELOPE_VERSION;
 use pannier_protocol::subject::Subject;
-use pannier_protocol::{Incarnation, SourceId, StreamSequence, Timestamp};
+use pannier_protocol::{Change, Incarnation, ItemId, SourceId, StreamSequence, Timestamp};
 
+use super::orders::{At, Moment, Orders, OrdersReader};
 use super::{LedgerTables, PromiseRows, StockChain, StockRows};
-use crate::dictionary::Dictionary;
+use crate::dictionary::{Dictionary, ItemNo};
 use crate::entry::{DropReason, Effect, Entry, ReviewKind};
 use crate::freshness::Board;
-use crate::gate::{self, Chain, ControlChain, GateMode, Message, Outcome, ReadError};
+use crate::gate::{self, Chain, GateMode, Message, OpenChain, Outcome, ReadError, Shape};
 use crate::limits::STAMPS_APART_MS_MAX;
 use crate::watermark::Watermark;
 
-/// The rule version that this build follows; the only one so far.
-pub const RULE_VERSION: u32 = 1;
+/// The highest rule version that this build follows. A ledger begins with version 1.
+pub const RULE_VERSION: u32 = 2;
+/// From this one on there are orders.
+const RULES_WITH_ORDERS: u32 = 2;
 
 /// State and writer of the ledger's tables.
 pub struct Ledger {
@@ -35,9 +38,16 @@ pub struct Ledger {
     mode: GateMode,
     stock: BTreeMap<SourceId, Chain<StockRows>>,
     promises: Arc<PromiseRows>,
-    control: ControlChain,
+    control: OpenChain,
+    /// Of orders by node, and of events by backend.
+    others: BTreeMap<Subject, OpenChain>,
+    orders: Orders,
+    /// In force.
+    rules: u32,
     clock: Timestamp,
     stamps_apart_count: u64,
+    /// Named by the entry at hand.
+    effects_count: u32,
     /// Set once a newer build is needed; nothing is applied from there on.
     stopped: Option<String>,
     reader: LedgerReader,
@@ -47,6 +57,7 @@ pub struct Ledger {
 #[derive(Clone)]
 pub struct LedgerReader {
     tables: Arc<ArcSwap<LedgerTables>>,
+    orders: OrdersReader,
     position: Arc<Watermark>,
     incarnation: Incarnation,
 }
@@ -65,6 +76,11 @@ impl LedgerReader {
     pub fn incarnation(&self) -> &Incarnation {
         &self.incarnation
     }
+
+    /// Orders and holds as of [`LedgerReader::position`] or later.
+    pub fn orders(&self) -> &OrdersReader {
+        &self.orders
+    }
 }
 
 impl Ledger {
@@ -80,11 +96,12 @@ impl Ledger {
         incarnation: Incarnation,
         mode: GateMode,
     ) -> Self {
-        let control = ControlChain::new(incarnation.clone(), mode);
+        let control = OpenChain::new(incarnation.clone(), mode);
         let tables = LedgerTables::default();
         let promises = Arc::clone(&tables.promises);
         let tables = Arc::new(ArcSwap::from_pointee(tables));
-        let reader = LedgerReader { tables, position: Arc::default(), incarnation };
+        let orders = Orders::default();
+        let reader = LedgerReader { orders: orders.reader(), tables, position: Arc::default(), incarnation };
         Self {
             dictionary,
             board,
@@ -92,8 +109,12 @@ impl Ledger {
             stock: BTreeMap::new(),
             promises,
             control,
+            others: BTreeMap::new(),
+            orders,
+            rules: 1,
             clock: Timestamp::MIN,
             stamps_apart_count: 0,
+            effects_count: 0,
             stopped: None,
             reader,
         }
@@ -113,19 +134,39 @@ impl Ledger {
         self.stamps_apart_count
     }
 
-    /// Control entries that never came.
+    /// Control entries, groups of orders and events that never came.
     pub fn control_missing_count(&self) -> u64 {
-        self.control.missing_count()
+        let others = self.others.values().map(OpenChain::missing_count);
+        others.fold(self.control.missing_count(), u64::saturating_add)
     }
 
-    /// Wrapping sum over the stock chains, the control chain and the clock.
+    /// External ids to the numbers of this process.
+    pub fn dictionary(&self) -> &Arc<Dictionary> {
+        &self.dictionary
+    }
+
+    /// The rule version in force.
+    pub fn rules(&self) -> u32 {
+        self.rules
+    }
+
+    /// Wrapping sum over the stock chains, the other chains, orders and the clock.
     pub fn digest(&self) -> u128 {
         let mut hash = xxhash_rust::xxh3::Xxh3::new();
         hash.update(b"ledger");
         hash.update(&self.clock.millis().to_le_bytes());
         hash.update(&self.control.claimed().0.to_le_bytes());
         hash.update(&self.control.last().0.to_le_bytes());
-        self.stock.values().map(Chain::digest).fold(hash.digest128(), u128::wrapping_add)
+        if self.rules >= RULES_WITH_ORDERS {
+            hash.update(&self.rules.to_le_bytes());
+            for (subject, chain) in &self.others {
+                hash.update(subject.to_string().as_bytes());
+                hash.update(&chain.claimed().0.to_le_bytes());
+                hash.update(&chain.last().0.to_le_bytes());
+            }
+        }
+        let begun = hash.digest128().wrapping_add(self.orders.digest());
+        self.stock.values().map(Chain::digest).fold(begun, u128::wrapping_add)
     }
 
     /// Takes in the next entry. One at or before the last is a duplicate of the delivery. After `Stop` nothing
@@ -136,6 +177,7 @@ impl Ledger {
             return vec![Effect::Dropped { subject, reason: DropReason::Duplicate }];
         }
         let mut effects = Vec::new();
+        self.effects_count = 0;
         if self.stopped.is_none() {
             effects = self.apply_next(entry);
         }
@@ -150,6 +192,7 @@ impl Ledger {
         let mut out = Outcome::default();
         match &entry.subject {
             Subject::Stock(_) | Subject::Control => {}
+            Subject::Order(_) | Subject::Event(_) if self.rules >= RULES_WITH_ORDERS => {}
             Subject::Order(_) | Subject::Event(_) => {
                 out.dropped(&entry.subject, DropReason::LaterRules);
                 return out.effects;
@@ -160,13 +203,7 @@ impl Ledger {
             }
         }
         match gate::read(entry) {
-            Ok(message) => {
-                self.advance_clock(entry.stream_time, message.sent_at);
-                match entry.subject.source() {
-                    Some(source) => self.apply_stock(entry, source, message, &mut out),
-                    None => self.apply_control(entry, message, &mut out),
-                }
-            }
+            Ok(message) => self.apply_message(entry, message, &mut out),
             Err(ReadError::Newer { version }) => {
                 self.stopped =
                     Some(format!("envelope version {version}; this build reads {ENVELOPE_VERSION}"));
@@ -174,6 +211,57 @@ impl Ledger {
             Err(ReadError::Garbage { reason }) => out.poison(entry, reason),
         }
         out.effects
+    }
+
+    fn apply_message(&mut self, entry: &Entry<'_>, message: Message, out: &mut Outcome) {
+        self.advance_clock(entry.stream_time, message.sent_at);
+        if self.rules >= RULES_WITH_ORDERS {
+            self.judging(entry, |orders, at| orders.expire_due(at));
+        }
+        match &entry.subject {
+            Subject::Stock(source) | Subject::Catalog(_, source) => {
+                self.apply_stock(entry, source, message, out)
+            }
+            Subject::Control => self.apply_control(entry, message, out),
+            Subject::Order(_) | Subject::Event(_) => self.apply_orders(entry, message, out),
+        }
+    }
+
+    /// Lets orders look at the ledger as it is at this entry.
+    fn judging(&mut self, entry: &Entry<'_>, judge: impl FnOnce(&mut Orders, &mut At<'_>)) {
+        let mut at = At::new(
+            &self.stock,
+            &self.promises,
+            &self.dictionary,
+            &mut self.effects_count,
+            Moment { position: entry.stream_sequence, stream_time: entry.stream_time, clock: self.clock },
+        );
+        judge(&mut self.orders, &mut at);
+    }
+
+    fn apply_orders(&mut self, entry: &Entry<'_>, message: Message, out: &mut Outcome) {
+        let (incarnation, mode) = (&self.reader.incarnation, self.mode);
+        let chain = self.others.entry(entry.subject.clone());
+        let chain = chain.or_insert_with(|| OpenChain::new(incarnation.clone(), mode));
+        let outcome = chain.apply(entry, message, &self.board);
+        out.effects.extend(outcome.effects);
+        self.apply_changes(entry, &outcome.orders);
+    }
+
+    /// Commands, events and decisions, one after the other.
+    fn apply_changes(&mut self, entry: &Entry<'_>, changes: &[Change]) {
+        let source = entry.subject.source();
+        self.judging(entry, |orders, at| {
+            for change in changes {
+                if let Change::Command(command) = change {
+                    orders.apply_command(at, command);
+                } else if let (Change::Event(event), Some(backend)) = (change, source) {
+                    orders.apply_event(at, backend, event);
+                } else if let Change::Decision(decision) = change {
+                    orders.apply_decision(at, decision);
+                }
+            }
+        });
     }
 
     fn advance_clock(&mut self, stream_time: Timestamp, sent_at: Timestamp) {
@@ -197,11 +285,18 @@ impl Ledger {
                 ))
             }
         };
+        let touched = touched(&self.dictionary, &message);
         let outcome = chain.apply(entry, message);
-        let publish = outcome.opened || outcome.swapped;
+        let (publish, swapped) = (outcome.opened || outcome.swapped, outcome.swapped);
         out.effects.extend(outcome.effects);
         if publish {
             self.publish();
+        }
+        // After the rows: see `PromiseRows`.
+        match touched.filter(|_| !swapped) {
+            Some(items) if items.is_empty() => {}
+            Some(items) => self.judging(entry, |orders, at| orders.stock_changed(at, &items)),
+            None => self.judging(entry, Orders::all_stock_changed),
         }
     }
 
@@ -215,6 +310,14 @@ impl Ledger {
         if let Some(activated) = unknown {
             let version = activated.version;
             self.stopped = Some(format!("rule version {version}; this build follows {RULE_VERSION}"));
+            return;
+        }
+        let activated = outcome.activations.iter().map(|activated| activated.version).max();
+        self.rules = self.rules.max(activated.unwrap_or_default());
+        if self.rules >= RULES_WITH_ORDERS {
+            self.apply_changes(entry, &outcome.orders);
+        } else if !outcome.orders.is_empty() {
+            out.dropped(&entry.subject, DropReason::LaterRules);
         }
     }
 
@@ -234,6 +337,7 @@ impl Ledger {
         out.effects.extend(outcome.effects);
         if outcome.swapped {
             self.publish();
+            self.judging(entry, Orders::all_stock_changed);
         }
     }
 
@@ -247,6 +351,36 @@ impl Ledger {
         });
         let promises = Arc::clone(&self.promises);
         self.reader.tables.store(Arc::new(LedgerTables { chains: chains.collect(), promises }));
+    }
+}
+
+/// The items whose figures a message states; `None`: those of messages before it take effect with it.
+fn touched(dictionary: &Dictionary, message: &Message) -> Option<BTreeSet<ItemNo>> {
+    let Ok((shape, changes)) = &message.body else { return Some(BTreeSet::new()) };
+    match shape {
+        Shape::Live => {
+            let items = changes.iter().filter_map(stock_item);
+            Some(items.filter_map(|item| dictionary.items.get(item.as_str())).collect())
+        }
+        Shape::UnitCommit(_) | Shape::SnapshotEnd(_) => None,
+        Shape::Claim | Shape::Part(_) | Shape::UnitBegin(_) | Shape::SnapshotBegin(_) => {
+            Some(BTreeSet::new())
+        }
+    }
+}
+
+/// Whose figure at a warehouse a change states.
+fn stock_item(change: &Change) -> Option<&ItemId> {
+    if let Change::StockSet(set) = change {
+        Some(&set.item)
+    } else if let Change::StockAdjust(adjust) = change {
+        Some(&adjust.item)
+    } else if let Change::StockRemoved(removed) = change {
+        Some(&removed.item)
+    } else if let Change::OversellSet(set) = change {
+        Some(&set.item)
+    } else {
+        None
     }
 }
 

@@ -1,6 +1,7 @@
 //! What must be in one total order: stock of every source, limits and balances, control entries.
 
 mod fold;
+pub mod orders;
 mod position;
 mod promises;
 mod stock;

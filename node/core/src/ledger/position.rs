@@ -77,7 +77,7 @@ impl Counting<'_> {
     fn shelf(&mut self, rows: &CellRows<'_>) {
         if let Some(cell) = rows.cell {
             self.usable &= self.is_base(cell.uom);
-            self.position.shelf += sellable(cell);
+            self.position.shelf += cell.sellable();
         }
         if let Some(safety) = rows.safety {
             self.usable &= self.is_base(safety.uom);
@@ -126,12 +126,6 @@ impl Counting<'_> {
             self.position.moves.push((day, -quantity));
         }
     }
-}
-
-/// On hand that nobody has: allocation is taken off only where the source has not done so.
-fn sellable(cell: &StockCell) -> i128 {
-    let allocated = if cell.on_hand_is_net { 0 } else { micros(cell.allocated) };
-    micros(cell.on_hand) - micros(cell.quarantine) - allocated
 }
 
 /// A line less what was received of it beyond what its owner has seen.

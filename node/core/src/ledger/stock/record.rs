@@ -94,6 +94,13 @@ pub struct Oversell {
 }
 
 impl StockCell {
+    /// On hand that nobody has, in millionths: allocation is taken off only where the source has not done so.
+    pub(crate) fn sellable(&self) -> i128 {
+        let micros = |decimal: Decimal| i128::from(decimal.micros());
+        let allocated = if self.on_hand_is_net { 0 } else { micros(self.allocated) };
+        micros(self.on_hand) - micros(self.quarantine) - allocated
+    }
+
     /// What `on_hand` contains of supply lines, cumulative, in the cell's unit.
     pub fn receipts(&self) -> &[Receipt] {
         self.beside.as_ref().map_or(&[], |beside| beside.receipts.as_slice())

@@ -1,5 +1,5 @@
-//! Entries without rows, as in `ledger.control`: duplicates are dropped, gaps counted, nothing is held back.
-//! What an operator decided is not undone by a decision that is missing.
+//! Entries without rows, as in `ledger.control` and in the chains of orders and events: duplicates are dropped, gaps counted, nothing is held back.
+//! What an operator decided, or a customer ordered, is not undone by a message that is missing.
 
 use pannier_protocol::{Change, Incarnation, SourceSequence, StreamSequence};
 
@@ -9,16 +9,16 @@ use super::{GateMode, Outcome};
 use crate::entry::{DropReason, Entry, ReviewKind};
 use crate::freshness::Board;
 
-/// A chain of decisions.
+/// A chain of decisions, commands or events.
 #[derive(Debug)]
-pub struct ControlChain {
+pub struct OpenChain {
     incarnation: Incarnation,
     mode: GateMode,
     gate: SequenceGate,
     missing_count: u64,
 }
 
-impl ControlChain {
+impl OpenChain {
     pub fn new(incarnation: Incarnation, mode: GateMode) -> Self {
         Self { incarnation, mode, gate: SequenceGate::default(), missing_count: 0 }
     }
@@ -89,6 +89,8 @@ impl ControlChain {
                 out.approvals.push(approved);
             } else if let Change::RuleVersionActivated(activated) = change {
                 out.activations.push(activated);
+            } else if matches!(change, Change::Command(_) | Change::Event(_) | Change::Decision(_)) {
+                out.orders.push(change);
             }
         }
     }

@@ -1,0 +1,50 @@
+//! Idempotency records: what a key was used for, for 7 days of ledger time.
+
+use pannier_protocol::order::KeyedBy;
+use pannier_protocol::{AccountId, Fingerprint, HoldId, IdempotencyKey, OrderId, StreamSequence, Timestamp};
+use serde::Serialize;
+
+/// A key belongs to an account and an operation.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct KeyId {
+    pub account: AccountId,
+    pub operation: Operation,
+    pub key: IdempotencyKey,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    PlaceOrder,
+    CancelOrder,
+    PlaceHold,
+    ChangeHold,
+    ReleaseHold,
+}
+
+/// What became of the first command with a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyRecord {
+    pub fingerprint: Fingerprint,
+    pub outcome: KeyOutcome,
+    pub position: StreamSequence,
+    /// Ledger time at which it is forgotten.
+    pub until: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyOutcome {
+    Order(OrderId),
+    Hold(HoldId),
+    /// There is no such order or hold of the account.
+    Unknown,
+    /// It came after `judge_before`; for good.
+    Expired,
+}
+
+impl KeyId {
+    pub fn new(operation: Operation, keyed: &KeyedBy) -> Self {
+        Self { account: keyed.account.clone(), operation, key: keyed.key.clone() }
+    }
+}

@@ -1,0 +1,218 @@
+//! All that the fold knows of orders and holds, and the tables that others read.
+
+use std::collections::btree_map::Entry as Slot;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use pannier_protocol::api::OrderState;
+use pannier_protocol::order::{PlaceOrder, Routing};
+use pannier_protocol::{
+    AccountId, EffectId, Fingerprint, HoldId, IdempotencyKey, OrderId, PurchaseOrder, StreamSequence,
+    Timestamp,
+};
+use rustc_hash::FxBuildHasher;
+use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::keys::{KeyId, KeyRecord};
+use super::outbox::{OutboxEntries, OutboxEntry};
+use super::record::{HoldRecord, OrderRecord};
+use crate::dictionary::ItemNo;
+use crate::limits::TABLE_SHARDS_SMALL;
+
+/// One map of records; the fold writes, everybody reads.
+pub(super) struct Records<K, V>(DashMap<K, Arc<V>, FxBuildHasher>);
+
+impl<K: Eq + std::hash::Hash + Clone, V> Default for Records<K, V> {
+    fn default() -> Self {
+        Self(DashMap::with_hasher_and_shard_amount(FxBuildHasher, TABLE_SHARDS_SMALL))
+    }
+}
+
+impl<K: Eq + std::hash::Hash + Ord + Clone + Serialize, V: Serialize> Records<K, V> {
+    pub(super) fn get(&self, key: &K) -> Option<Arc<V>> {
+        self.0.get(key).map(|record| Arc::clone(&record))
+    }
+
+    /// In the order of keys.
+    fn sorted(&self) -> Vec<(K, Arc<V>)> {
+        let mut all: Vec<_> = self.0.iter().map(|it| (it.key().clone(), Arc::clone(it.value()))).collect();
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        all
+    }
+
+    /// Returns by how much the digest moves.
+    fn set(&self, key: K, record: Option<Arc<V>>) -> u128 {
+        let hash = |record: &Arc<V>| hash_of(&(&key, &**record));
+        let after = record.as_ref().map_or(0, hash);
+        let before = match record {
+            Some(record) => self.0.insert(key.clone(), record),
+            None => self.0.remove(&key).map(|(_, record)| record),
+        };
+        after.wrapping_sub(before.as_ref().map_or(0, hash))
+    }
+}
+
+/// XXH3-128 of the canonical MessagePack.
+fn hash_of<T: Serialize>(value: &T) -> u128 {
+    let bytes = rmp_serde::to_vec_named(value);
+    debug_assert!(bytes.is_ok(), "records of the fold are encodable");
+    xxh3_128(&bytes.unwrap_or_default())
+}
+
+/// What others read.
+#[derive(Default)]
+pub(super) struct Shared {
+    pub(super) orders: Records<OrderId, OrderRecord>,
+    pub(super) holds: Records<HoldId, HoldRecord>,
+    pub(super) keys: Records<KeyId, KeyRecord>,
+    pub(super) outbox: Records<EffectId, OutboxEntry>,
+    pub(super) closed: Records<OrderId, ClosedOrder>,
+}
+
+/// What stays of an order that is over, as long as its key does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClosedOrder {
+    pub account: AccountId,
+    pub key: IdempotencyKey,
+    pub fingerprint: Fingerprint,
+    pub state: OrderState,
+    pub position: StreamSequence,
+}
+
+/// Orders and holds as the fold left them; cheap to clone.
+#[derive(Clone, Default)]
+pub struct OrdersReader(pub(super) Arc<Shared>);
+
+impl OrdersReader {
+    pub fn order(&self, order: &OrderId) -> Option<Arc<OrderRecord>> {
+        self.0.orders.get(order)
+    }
+
+    /// What is left of an order that is long over.
+    pub fn closed(&self, order: &OrderId) -> Option<Arc<ClosedOrder>> {
+        self.0.closed.get(order)
+    }
+
+    pub fn hold(&self, hold: &HoldId) -> Option<Arc<HoldRecord>> {
+        self.0.holds.get(hold)
+    }
+
+    /// What a key was used for, if it is remembered.
+    pub fn key(&self, key: &KeyId) -> Option<Arc<KeyRecord>> {
+        self.0.keys.get(key)
+    }
+
+    /// What is to be published, first things first.
+    pub fn outbox(&self) -> OutboxEntries {
+        self.0.outbox.sorted()
+    }
+
+    /// Orders after `position` in the ledger, at most `count`, in its order.
+    pub fn after(&self, position: StreamSequence, count: usize) -> Vec<Arc<OrderRecord>> {
+        let mut found: Vec<_> = self.0.orders.0.iter().map(|it| Arc::clone(it.value())).collect();
+        found.retain(|record| record.position > position);
+        found.sort_by_key(|order| (order.position, order.placed.order));
+        found.truncate(count);
+        found
+    }
+}
+
+/// Who promised something of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Owner {
+    Order(OrderId),
+    Hold(HoldId),
+}
+
+/// What ends by itself, and when.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    HoldEnds(HoldId),
+    KeyEnds(KeyId),
+    OrderShrinks(OrderId),
+    DuplicateEnds(DuplicateKey),
+    OverlayIsOld(OrderId),
+}
+
+/// Account, purchase order, and the hash of the lines.
+pub(super) type DuplicateKey = (AccountId, PurchaseOrder, Fingerprint);
+
+/// State that only the fold reads.
+#[derive(Default)]
+pub(super) struct Index {
+    pub(super) due: BTreeSet<(Timestamp, Due)>,
+    /// Who has something open of an item, so that a change of it looks at few orders.
+    pub(super) by_item: BTreeMap<ItemNo, BTreeSet<Owner>>,
+    /// Orders that may use credit, by the account whose credit it is.
+    pub(super) by_credit: BTreeMap<AccountId, BTreeSet<OrderId>>,
+    pub(super) by_cap: BTreeMap<super::balances::CapKey, BTreeSet<OrderId>>,
+    pub(super) duplicates: BTreeMap<DuplicateKey, OrderId>,
+    pub(super) routing: Routing,
+    pub(super) floors: BTreeMap<String, StreamSequence>,
+    /// Cells that are promised beyond what there is, so that each is told once.
+    pub(super) overcommitted: BTreeSet<(ItemNo, crate::dictionary::WarehouseNo)>,
+}
+
+impl Index {
+    /// Whether an order counts in the credit and the caps that it uses.
+    pub(super) fn count(&mut self, placed: &PlaceOrder, counts: bool) {
+        fn put<K: Ord>(map: &mut BTreeMap<K, BTreeSet<OrderId>>, key: K, order: OrderId, counts: bool) {
+            if counts {
+                map.entry(key).or_default().insert(order);
+            } else if let Slot::Occupied(mut orders) = map.entry(key) {
+                orders.get_mut().remove(&order);
+                if orders.get().is_empty() {
+                    orders.remove();
+                }
+            }
+        }
+        if let Some(credit) = &placed.credit {
+            put(&mut self.by_credit, credit.account.clone(), placed.order, counts);
+        }
+        for cap in placed.lines.iter().flat_map(|line| &line.caps) {
+            let key = (cap.source.clone(), cap.contract.clone(), cap.item.clone());
+            put(&mut self.by_cap, key, placed.order, counts);
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn set_order(&self, record: OrderRecord) -> u128 {
+        self.orders.set(record.placed.order, Some(Arc::new(record)))
+    }
+
+    pub(super) fn shrink_order(&self, order: &OrderRecord) -> u128 {
+        let keyed = &order.placed.keyed;
+        let closed = ClosedOrder {
+            account: keyed.account.clone(),
+            key: keyed.key.clone(),
+            fingerprint: keyed.fingerprint,
+            state: order.state,
+            position: order.position,
+        };
+        let moved = self.orders.set(order.placed.order, None);
+        moved.wrapping_add(self.closed.set(order.placed.order, Some(Arc::new(closed))))
+    }
+
+    pub(super) fn forget_order(&self, order: &OrderId) -> u128 {
+        self.closed.set(*order, None)
+    }
+
+    pub(super) fn forget_hold(&self, hold: &HoldId) -> u128 {
+        self.holds.set(*hold, None)
+    }
+
+    pub(super) fn set_hold(&self, record: HoldRecord) -> u128 {
+        self.holds.set(record.placed.hold, Some(Arc::new(record)))
+    }
+
+    pub(super) fn set_key(&self, key: KeyId, record: Option<KeyRecord>) -> u128 {
+        self.keys.set(key, record.map(Arc::new))
+    }
+
+    pub(super) fn set_outbox(&self, id: EffectId, entry: Option<OutboxEntry>) -> u128 {
+        self.outbox.set(id, entry.map(Arc::new))
+    }
+}

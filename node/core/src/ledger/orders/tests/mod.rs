@@ -1,0 +1,7 @@
+//! Orders and holds through whole entries of a ledger.
+
+mod holds;
+mod life;
+mod overlay;
+mod verdicts;
+mod world;
