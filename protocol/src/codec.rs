@@ -7,10 +7,11 @@
 
 mod scan;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{DeserializeOwned, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::limits::{DEPTH_MAX, ENVELOPE_VERSION, MESSAGE_BYTES_MAX};
@@ -249,4 +250,42 @@ where
     }
 
     deserializer.deserialize_seq(Bounded::<T, MAX>(PhantomData))
+}
+
+/// A map of at most `MAX` entries, of which no two have one key.
+pub(crate) fn bounded_map<'de, D, K, V, const MAX: usize>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord + fmt::Display,
+    V: Deserialize<'de>,
+{
+    struct Bounded<K, V, const MAX: usize>(PhantomData<(K, V)>);
+
+    impl<'de, K, V, const MAX: usize> Visitor<'de> for Bounded<K, V, MAX>
+    where
+        K: Deserialize<'de> + Ord + fmt::Display,
+        V: Deserialize<'de>,
+    {
+        type Value = BTreeMap<K, V>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a map of at most {MAX}")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<BTreeMap<K, V>, A::Error> {
+            let mut values = BTreeMap::new();
+            while let Some(key) = map.next_key::<K>()? {
+                if values.len() == MAX {
+                    return Err(de::Error::custom(format_args!("more than {MAX} entries; leave some out")));
+                }
+                if values.contains_key(&key) {
+                    return Err(de::Error::custom(format_args!("two entries are named {key}")));
+                }
+                values.insert(key, map.next_value()?);
+            }
+            Ok(values)
+        }
+    }
+
+    deserializer.deserialize_map(Bounded::<K, V, MAX>(PhantomData))
 }

@@ -3,18 +3,28 @@
 //!
 //! `PANNIER_BLESS=1 cargo test -p pannier-protocol golden` writes a fixture's MessagePack that is missing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::api::{ErrorCode, LookupAnswer, LookupRequest, decode_answer, decode_lookup};
+use crate::api::{
+    ErrorCode, HoldAnswer, LookupAnswer, LookupRequest, OrderAnswer, decode_answer, decode_hold,
+    decode_lookup, decode_order,
+};
 use crate::codec::{decode, decode_envelope, encode, encode_envelope};
 use crate::limits::MESSAGE_BYTES_MAX;
+use crate::order::{Command, Dispatch};
 use crate::subject::Subject;
-use crate::{AccountId, Change, DateEdge, Encoding, Envelope, Partition};
+use crate::{
+    AccountId, Change, DateEdge, DecodeError, Encoding, Envelope, Fingerprint, HoldId, IdempotencyKey, OrderId,
+    Partition,
+};
 
 const WIRE: &str = include_str!("../WIRE.md");
 
@@ -41,7 +51,7 @@ fn to_hex(bytes: &[u8]) -> String {
 
 /// Decodes the block, and finds what it says, no more and no less, when it is encoded again.
 #[track_caller]
-fn check_example<T: serde::Serialize + serde::de::DeserializeOwned>(text: &str) -> T {
+fn check_example<T: Serialize + DeserializeOwned>(text: &str) -> T {
     let value: T = decode(Encoding::Json, text.as_bytes(), MESSAGE_BYTES_MAX).expect(text);
     let told: Value = serde_json::from_str(text).unwrap();
     assert_eq!(serde_json::to_value(&value).unwrap(), told);
@@ -54,21 +64,33 @@ fn every_kind_of_change_has_an_example_that_holds() {
     for text in blocks_of("json change") {
         let change: Change = check_example(text);
         assert_eq!(change.check(), Ok(()), "{text}");
-        kinds.insert(change.kind());
+        kinds.insert(change.kind().to_owned());
     }
-    assert_eq!(kinds, fixtures().iter().flat_map(|f| f.envelope.changes.iter().map(Change::kind)).collect());
-    assert_eq!(kinds.len(), all_kinds().len());
+    let in_fixtures = fixtures();
+    let in_fixtures = in_fixtures.iter().flat_map(|f| f.envelope.changes.iter().map(Change::kind));
+    assert_eq!(kinds, in_fixtures.map(str::to_owned).collect());
+    assert_eq!(kinds, all_kinds());
 }
 
-/// Every kind, as serde names them when it meets one that is none.
+/// Every kind, as serde names them when it meets one that is none; those of commands, events and decisions
+/// stand for the three that hold them.
 fn all_kinds() -> BTreeSet<String> {
-    let error = serde_json::from_str::<Change>(r#"{"no_such_kind":{}}"#).unwrap_err().to_string();
-    error.split('`').skip(3).step_by(2).map(str::to_owned).collect()
+    let named = |json: &str| -> Vec<String> {
+        let error = serde_json::from_str::<Change>(json).unwrap_err().to_string();
+        error.split('`').skip(3).step_by(2).map(str::to_owned).collect()
+    };
+    let mut kinds: BTreeSet<_> = named(r#"{"no_such_kind":{}}"#).into_iter().collect();
+    for holder in ["command", "event", "decision"] {
+        assert!(kinds.remove(holder), "{holder}");
+        let inner = named(&format!(r#"{{"{holder}":{{"no_such_kind":{{}}}}}}"#));
+        kinds.extend(inner.iter().map(|kind| format!("{holder}.{kind}")));
+    }
+    kinds
 }
 
 #[test]
 fn every_kind_says_its_name_in_wire_md() {
-    assert!(all_kinds().len() > 30, "{:?}", all_kinds());
+    assert!(all_kinds().len() > 45, "{:?}", all_kinds());
     for kind in all_kinds() {
         assert!(WIRE.contains(&format!("**`{kind}`**")), "WIRE.md does not describe {kind}");
     }
@@ -206,7 +228,7 @@ fn yesterdays_digests_are_todays() {
 #[test]
 fn every_fixture_may_stand_on_a_subject() {
     for Fixture { path, envelope, .. } in fixtures() {
-        let places = ["ledger.stock", "catalog.shared", "catalog.09"];
+        let places = ["ledger.stock", "ledger.order", "ledger.event", "catalog.shared", "catalog.09"];
         let mut subjects: Vec<_> =
             places.iter().map(|place| format!("{place}.{}", envelope.source)).collect();
         subjects.push("ledger.control".to_owned());
@@ -215,23 +237,75 @@ fn every_fixture_may_stand_on_a_subject() {
     }
 }
 
-#[test]
-fn yesterdays_lookups_are_todays() {
-    let path = folder().join("lookup_request.json");
+/// A fixture of the API or of a work queue, and its MessagePack.
+#[track_caller]
+fn check_fixture<T: Serialize + PartialEq + Debug>(
+    name: &str,
+    decode: impl Fn(Encoding, &[u8]) -> Result<T, DecodeError>,
+) {
+    let path = folder().join(name).with_extension("json");
     let json = fs::read(&path).unwrap();
-    let request = decode_lookup(Encoding::Json, &json).unwrap();
-    assert_eq!(encode(Encoding::Json, &request).as_ref(), Ok(&json));
-    let today = encode(Encoding::MessagePack, &request).unwrap();
+    let value = decode(Encoding::Json, &json).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert_eq!(encode(Encoding::Json, &value).as_ref(), Ok(&json), "{name}");
+    let today = encode(Encoding::MessagePack, &value).unwrap();
     let bytes = packed(&path, &today);
-    assert_eq!(decode_lookup(Encoding::MessagePack, &bytes), Ok(request));
-    assert_eq!(to_hex(&today), to_hex(&bytes));
+    assert_eq!(decode(Encoding::MessagePack, &bytes), Ok(value), "{name}");
+    assert_eq!(to_hex(&today), to_hex(&bytes), "{name}");
+}
 
-    let path = folder().join("lookup_answer.json");
-    let json = fs::read(&path).unwrap();
-    let answer = decode_answer(Encoding::Json, &json, MESSAGE_BYTES_MAX).unwrap();
-    assert_eq!(encode(Encoding::Json, &answer).as_ref(), Ok(&json));
-    let today = encode(Encoding::MessagePack, &answer).unwrap();
-    let bytes = packed(&path, &today);
-    assert_eq!(decode_answer(Encoding::MessagePack, &bytes, MESSAGE_BYTES_MAX), Ok(answer));
-    assert_eq!(to_hex(&today), to_hex(&bytes));
+fn decode_any<T: DeserializeOwned>(encoding: Encoding, bytes: &[u8]) -> Result<T, DecodeError> {
+    decode(encoding, bytes, MESSAGE_BYTES_MAX)
+}
+
+#[test]
+fn yesterdays_requests_and_answers_are_todays() {
+    check_fixture("lookup_request", decode_lookup);
+    check_fixture("lookup_answer", |encoding, bytes| decode_answer(encoding, bytes, MESSAGE_BYTES_MAX));
+    check_fixture("order_request", decode_order);
+    check_fixture("order_answer", decode_any::<OrderAnswer>);
+    check_fixture("hold_request", decode_hold);
+    check_fixture("hold_answer", decode_any::<HoldAnswer>);
+    check_fixture("dispatch", decode_any::<Dispatch>);
+}
+
+#[test]
+fn ids_and_fingerprints_are_as_listed() {
+    let vectors = blocks_of("ids").next().unwrap();
+    for line in vectors.lines() {
+        let [kind, id, key, account] = line.splitn(4, ' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let (account, key) = (AccountId::new(account).unwrap(), IdempotencyKey::new(key).unwrap());
+        let derived = match kind {
+            "order" => OrderId::derive(&account, &key).to_string(),
+            "hold" => HoldId::derive(&account, &key).to_string(),
+            other => panic!("{other}"),
+        };
+        assert_eq!(derived, id, "{line}");
+    }
+    assert!(vectors.lines().count() >= 4);
+
+    let text = blocks_of("json order").next().unwrap();
+    let fingerprint = blocks_of("fingerprint").next().unwrap().trim().to_owned();
+    let request = decode_order(Encoding::Json, text.as_bytes()).unwrap();
+    assert_eq!(Fingerprint::of(&request).to_string(), fingerprint);
+    // However it is encoded, and in whatever order its fields stand, it is one request.
+    let packed = encode(Encoding::MessagePack, &request).unwrap();
+    let again = decode_order(Encoding::MessagePack, &packed).unwrap();
+    assert_eq!(Fingerprint::of(&again).to_string(), fingerprint);
+    let sorted = serde_json::from_str::<BTreeMap<String, Value>>(text).unwrap();
+    let again = decode_order(Encoding::Json, &serde_json::to_vec(&sorted).unwrap()).unwrap();
+    assert_eq!(Fingerprint::of(&again).to_string(), fingerprint);
+}
+
+/// The dispatch shown is the order shown: an adapter's author compares the two.
+#[test]
+fn the_dispatch_shown_is_of_the_command_shown() {
+    let dispatch: Dispatch = check_example(blocks_of("json dispatch").next().unwrap());
+    let shown = blocks_of("json change").find(|text| text.contains("place_order")).unwrap();
+    let Change::Command(command) = check_example::<Change>(shown) else { panic!("{shown}") };
+    let Command::PlaceOrder(place) = *command else { panic!("{shown}") };
+    assert_eq!((dispatch.order, &dispatch.account), (place.order, &place.keyed.account));
+    assert_eq!((dispatch.facts, dispatch.total), (place.facts, place.total));
+    assert_eq!(dispatch.lines[0].price, *place.lines[0].price.as_ref().unwrap());
+    let text = fs::read(folder().join("dispatch.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<Dispatch>(&text).unwrap().order, place.order);
 }

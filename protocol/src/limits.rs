@@ -35,6 +35,8 @@ pub const LOOKUP_BYTES_MAX: usize = 512 * 1024;
 
 /// Most lines of one order or hold.
 pub const ORDER_LINES_MAX: usize = 500;
+/// Most references of the client's own that an order carries.
+pub const ORDER_REFERENCES_MAX: usize = 32;
 /// Largest order or hold request body, in bytes.
 pub const ORDER_BYTES_MAX: usize = 256 * 1024;
 /// Largest order once it is resolved, in bytes of its command; above it the order is refused.

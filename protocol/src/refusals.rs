@@ -11,9 +11,10 @@ use expect_test::expect_file;
 use serde_json::{Value, json};
 
 use self::changes::{SHARED, check_change};
-use crate::api::decode_lookup;
-use crate::codec::{decode_envelope, encode_envelope};
+use crate::api::{decode_hold, decode_lookup, decode_order};
+use crate::codec::{decode, decode_envelope, encode_envelope};
 use crate::limits::{LOOKUP_BYTES_MAX, LOOKUP_LINES_MAX, MESSAGE_BYTES_MAX, MESSAGE_CHANGES_MAX};
+use crate::order::Dispatch;
 use crate::{Change, DecodeError, Encoding, Envelope};
 
 /// JSON pointers of everything inside a value.
@@ -76,6 +77,17 @@ fn folder() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/v1")
 }
 
+/// What is told about every field of a fixture of the API or of a work queue.
+fn asked<T>(
+    name: &str,
+    file: &str,
+    decode: impl Fn(Encoding, &[u8]) -> Result<T, DecodeError>,
+) -> Vec<(String, String)> {
+    let request: Value = serde_json::from_slice(&fs::read(folder().join(file)).unwrap()).unwrap();
+    let decode = |request: &Value| decode(Encoding::Json, &serde_json::to_vec(request).unwrap()).map(drop);
+    refusals(&request, decode).into_iter().map(|(field, told)| (format!("{name}: {field}"), told)).collect()
+}
+
 #[test]
 fn every_field_has_its_error() {
     let mut lines = BTreeMap::new();
@@ -89,12 +101,12 @@ fn every_field_has_its_error() {
         };
         lines.extend(refusals(&message, decode));
     }
-    let request = fs::read(folder().join("lookup_request.json")).unwrap();
-    let request: Value = serde_json::from_slice(&request).unwrap();
-    let decode =
-        |request: &Value| decode_lookup(Encoding::Json, &serde_json::to_vec(request).unwrap()).map(drop);
-    let asked = refusals(&request, decode);
-    lines.extend(asked.into_iter().map(|(field, told)| (format!("lookup: {field}"), told)));
+    lines.extend(asked("lookup", "lookup_request.json", decode_lookup));
+    lines.extend(asked("order", "order_request.json", decode_order));
+    lines.extend(asked("hold", "hold_request.json", decode_hold));
+    lines.extend(asked("dispatch", "dispatch.json", |encoding, bytes| {
+        decode::<Dispatch>(encoding, bytes, MESSAGE_BYTES_MAX)
+    }));
     let listed: String = lines.iter().map(|(field, told)| format!("{field} | {told}\n")).collect();
     expect_file!["../fixtures/refusals.txt"].assert_eq(&listed);
 }
@@ -191,7 +203,7 @@ fn messagepack_has_one_form() {
     let told = |value: &dyn Fn(&mut Vec<u8>)| {
         let mut bytes = Vec::new();
         value(&mut bytes);
-        let change = crate::codec::decode::<Change>(Encoding::MessagePack, &bytes, MESSAGE_BYTES_MAX);
+        let change = decode::<Change>(Encoding::MessagePack, &bytes, MESSAGE_BYTES_MAX);
         change.map_or_else(|error| error.to_string(), |change| format!("{change:?}"))
     };
     let kind = b"\x81\xacitem_removed";

@@ -210,7 +210,14 @@ mod tests {
     #[test]
     fn subjects_round_trip() {
         let prefix = Prefix::default();
-        for text in ["ledger.stock.wms-1", "ledger.control", "catalog.shared.erp-1", "catalog.07.erp-1"] {
+        for text in [
+            "ledger.stock.wms-1",
+            "ledger.order.node-1",
+            "ledger.event.erp-1",
+            "ledger.control",
+            "catalog.shared.erp-1",
+            "catalog.07.erp-1",
+        ] {
             let subject = Subject::parse(text).unwrap();
             assert_eq!(subject.to_string(), text);
             assert_eq!(prefix.strip(&prefix.full(&subject)), Ok(subject));
@@ -225,6 +232,47 @@ mod tests {
         ] {
             assert!(Subject::parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    /// Whether a NATS filter takes the subject: `*` is any one token.
+    fn takes(filter: &str, subject: &str) -> bool {
+        let (filter, subject): (Vec<_>, Vec<_>) = (filter.split('.').collect(), subject.split('.').collect());
+        filter.len() == subject.len() && filter.iter().zip(&subject).all(|(f, s)| *f == "*" || f == s)
+    }
+
+    #[test]
+    fn a_task_of_a_backend_has_one_subject() {
+        let order = OrderId::parse("3m5h9q2k7c0000000000000001").unwrap();
+        let [erp, other] = ["erp-1", "erp-10"].map(|id| SourceId::new(id).unwrap());
+        for prefix in [Prefix::default(), Prefix::new("acme.pna").unwrap()] {
+            let subject = prefix.dispatch(&erp, &order, 2);
+            assert_eq!(subject, format!("{prefix}.dispatch.erp-1.{order}.2", prefix = prefix.as_str()));
+            assert!(prefix.dispatches().iter().any(|filter| takes(filter, &subject)));
+            assert!(takes(&prefix.dispatches_of(&erp), &subject));
+            assert!(!takes(&prefix.dispatches_of(&other), &subject));
+            // No chain: the ledger's and the catalog's readers take it for nothing of theirs.
+            assert!(prefix.strip(&subject).is_err());
+        }
+    }
+
+    #[test]
+    fn history_is_the_ledger_without_stock() {
+        let prefix = Prefix::default();
+        let kept = |text: &str| {
+            let subject = prefix.full(&Subject::parse(text).unwrap());
+            prefix.history().iter().any(|filter| takes(filter, &subject))
+        };
+        for (text, want) in [
+            ("ledger.order.node-1", true),
+            ("ledger.event.erp-1", true),
+            ("ledger.control", true),
+            ("ledger.stock.wms-1", false),
+            ("catalog.shared.erp-1", false),
+        ] {
+            assert_eq!(kept(text), want, "{text}");
+        }
+        // A stream's source takes nothing that the stream does not have.
+        assert!(prefix.history().iter().all(|filter| prefix.ledger().contains(filter)));
     }
 
     #[test]

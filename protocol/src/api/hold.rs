@@ -6,7 +6,7 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::{ItemType, OrderLineState, RequestedQuantity};
-use crate::codec::{self, DecodeError, Encoding, bounded};
+use crate::codec::{self, DecodeError, Encoding, bounded, bounded_map};
 use crate::limits::{ORDER_BYTES_MAX, ORDER_LINES_MAX};
 use crate::order::{OrderReason, PromisedPart};
 use crate::{AccountId, AsOf, Decimal, HoldId, LineId, Timestamp};
@@ -62,7 +62,11 @@ pub struct HoldChangeRequest {
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub expires_at: Option<Timestamp>,
     /// Line to the quantity it keeps.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "bounded_map::<_, _, _, ORDER_LINES_MAX>"
+    )]
     #[cfg_attr(feature = "openapi", schema(value_type = std::collections::HashMap<String, String>))]
     pub keep: BTreeMap<LineId, Decimal>,
 }

@@ -6,8 +6,8 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::{ItemType, RequestedQuantity};
-use crate::codec::{self, DecodeError, Encoding, bounded, bounded_option, bounded_text};
-use crate::limits::{ORDER_BYTES_MAX, ORDER_LINES_MAX, TEXT_BYTES_MAX};
+use crate::codec::{self, DecodeError, Encoding, bounded, bounded_map, bounded_option, bounded_text};
+use crate::limits::{ORDER_BYTES_MAX, ORDER_LINES_MAX, ORDER_REFERENCES_MAX, TEXT_BYTES_MAX};
 use crate::order::{IfShort, OrderReason, PriceRecord, PromisedPart};
 use crate::{
     AccountId, AsOf, ChannelId, Currency, Decimal, DocumentId, EffectId, HoldId, ItemId, LineId, LocalDate,
@@ -52,8 +52,12 @@ pub struct OrderRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub hold: Option<HoldId>,
-    /// Go to the ERP untouched: name to text, 64 bytes each.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    /// Go to the ERP untouched: at most 32, name to text, 64 bytes each.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "bounded_map::<_, _, _, ORDER_REFERENCES_MAX>"
+    )]
     #[cfg_attr(feature = "openapi", schema(value_type = std::collections::HashMap<String, String>))]
     pub references: BTreeMap<ReferenceName, ReferenceText>,
     #[serde(deserialize_with = "bounded::<_, _, ORDER_LINES_MAX>")]

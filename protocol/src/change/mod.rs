@@ -113,7 +113,8 @@ enum Place {
 }
 
 impl Change {
-    /// The kind as on the wire.
+    /// The kind as on the wire; of a command, an event or a decision with its own kind, as in
+    /// `command.place_order`.
     pub fn kind(&self) -> &'static str {
         self.described().0
     }
@@ -198,9 +199,9 @@ impl Change {
             Self::Part(_) => ("part", Place::Chain, None),
             Self::SnapshotApproved(_) => ("snapshot_approved", Place::Operator, None),
             Self::RuleVersionActivated(_) => ("rule_version_activated", Place::Control, None),
-            Self::Command(_) => ("command", Place::Order, None),
-            Self::Event(_) => ("event", Place::Event, None),
-            Self::Decision(_) => ("decision", Place::Control, None),
+            Self::Command(command) => (command.full_kind(), Place::Order, None),
+            Self::Event(event) => (event.full_kind(), Place::Event, None),
+            Self::Decision(decision) => (decision.full_kind(), Place::Control, None),
         }
     }
 }

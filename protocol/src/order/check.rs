@@ -53,6 +53,8 @@ fn check_order(place: &PlaceOrder) -> Check {
     place.credit.as_ref().map_or(Ok(()), |credit| not_negative("credit.amount", credit.amount))?;
     check_terms(&place.terms)?;
     check_lines(place.lines.iter().map(|line| &line.stock))?;
+    let mut prices = place.lines.iter().filter_map(|line| line.price.as_ref());
+    prices.try_for_each(|price| positive("lines.price.per", price.per))?;
     place.lines.iter().flat_map(|line| &line.caps).try_for_each(|cap| not_negative("lines.caps", cap.amount))
 }
 

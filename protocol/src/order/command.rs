@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{CapUse, EffectId, Fingerprint, HoldId, OrderId, OrderReason, StockLine, StockTerms};
-use crate::codec::{bounded, bounded_option, bounded_text};
-use crate::limits::{EFFECTS_DONE_MAX, LIST_MAX, ORDER_LINES_MAX, TEXT_BYTES_MAX, TRACEPARENT_BYTES_MAX};
+use crate::codec::{bounded, bounded_map, bounded_option, bounded_text};
+use crate::limits::{EFFECTS_DONE_MAX, LIST_MAX, ORDER_LINES_MAX, ORDER_REFERENCES_MAX, TEXT_BYTES_MAX, TRACEPARENT_BYTES_MAX};
 use crate::{
     AccountId, AsOf, ChannelId, CompanyId, ContractId, Currency, Decimal, GroupId, IdempotencyKey, LevelName,
     LineId, LocalDate, PurchaseOrder, ReferenceName, ReferenceText, SourceId, SourceSequence, StreamSequence,
@@ -81,7 +81,11 @@ pub struct OrderRequestFacts {
     pub requested_date: Option<LocalDate>,
     #[serde(default)]
     pub ship_complete: bool,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "bounded_map::<_, _, _, ORDER_REFERENCES_MAX>"
+    )]
     pub references: BTreeMap<ReferenceName, ReferenceText>,
 }
 
@@ -198,7 +202,11 @@ pub struct ChangeHold {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
     /// What lines keep, in their own units; never more than they have.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "bounded_map::<_, _, _, ORDER_LINES_MAX>"
+    )]
     pub keep: BTreeMap<LineId, Decimal>,
 }
 

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{EffectId, OrderId, OrderRequestFacts, PriceRecord};
-use crate::codec::bounded;
-use crate::limits::{LIST_MAX, ORDER_LINES_MAX};
+use crate::codec::{bounded, bounded_option};
+use crate::limits::{LIST_MAX, ORDER_LINES_MAX, TRACEPARENT_BYTES_MAX};
 use crate::{
     AccountId, Currency, Decimal, ItemId, LineId, LocalDate, SourceId, Timestamp, UomCode, WarehouseId,
 };
@@ -28,7 +28,11 @@ pub struct Dispatch {
     pub total: Decimal,
     #[serde(deserialize_with = "bounded::<_, _, ORDER_LINES_MAX>")]
     pub lines: Vec<DispatchLine>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "bounded_option::<_, TRACEPARENT_BYTES_MAX>"
+    )]
     pub traceparent: Option<String>,
 }
 

@@ -54,18 +54,13 @@ fn derived(kind: &str, account: &AccountId, key: &IdempotencyKey) -> u128 {
     hash.digest128()
 }
 
-macro_rules! derived_ids {
+macro_rules! hashes {
     ($($(#[$doc:meta])* $name:ident $kind:literal $example:literal),+ $(,)?) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(u128);
 
         impl $name {
-            /// The same account and key give the same id on every node.
-            pub fn derive(account: &AccountId, key: &IdempotencyKey) -> Self {
-                Self(derived($kind, account, key))
-            }
-
             pub fn parse(text: &str) -> Result<Self, IdError> {
                 read(text).map(Self).ok_or_else(|| IdError {
                     what: concat!($kind, " id"),
@@ -109,7 +104,7 @@ macro_rules! derived_ids {
     )+};
 }
 
-derived_ids! {
+hashes! {
     /// An order, named by the account and the key it was placed with.
     OrderId "order" "3m5h9q2k7c0000000000000001",
     /// A hold, named by the account and the key it was placed with.
@@ -119,8 +114,23 @@ derived_ids! {
     Fingerprint "fingerprint" "3m5h9q2k7c0000000000000003",
 }
 
+impl OrderId {
+    /// The same account and key give the same id on every node.
+    pub fn derive(account: &AccountId, key: &IdempotencyKey) -> Self {
+        Self(derived("order", account, key))
+    }
+}
+
+impl HoldId {
+    /// The same account and key give the same id on every node.
+    pub fn derive(account: &AccountId, key: &IdempotencyKey) -> Self {
+        Self(derived("hold", account, key))
+    }
+}
+
 impl Fingerprint {
-    /// Of a request, over its canonical MessagePack.
+    /// Of a request, over its canonical MessagePack. Of one that is about something its body does not name,
+    /// give the pair, as in `&(order, request)`: else two cancels under one key look alike.
     pub fn of<T: Serialize>(request: &T) -> Self {
         let mut hash = Xxh3::new();
         crate::codec::write_canonical(request, &mut hash);
@@ -148,7 +158,8 @@ impl FromStr for EffectId {
             let (position, index) = text.split_once('.')?;
             Some(Self { position: StreamSequence(position.parse().ok()?), index: index.parse().ok()? })
         };
-        read().ok_or_else(|| IdError {
+        // `+81234.02` is the same numbers and not the same name.
+        read().filter(|id| id.to_string() == text).ok_or_else(|| IdError {
             what: "effect id",
             example: "81234.2",
             text: text.chars().take(64).collect(),
@@ -198,6 +209,8 @@ mod tests {
     fn effects_are_named_by_their_entry() {
         let id: EffectId = "81234.2".parse().unwrap();
         assert_eq!((id.position.0, id.index, id.to_string().as_str()), (81_234, 2, "81234.2"));
-        assert!("81234".parse::<EffectId>().is_err());
+        for bad in ["", "81234", "+81234.2", "81234.02", "81234.2.0", "81234.4294967296"] {
+            assert!(bad.parse::<EffectId>().is_err(), "{bad:?}");
+        }
     }
 }

@@ -66,13 +66,18 @@ pub enum Decision {
 impl Command {
     /// The kind as on the wire.
     pub fn kind(&self) -> &'static str {
+        inner(self.full_kind())
+    }
+
+    /// The kind with what it is a kind of, as in `command.place_order`.
+    pub(crate) fn full_kind(&self) -> &'static str {
         match self {
-            Self::PlaceOrder(_) => "place_order",
-            Self::CancelOrder(_) => "cancel_order",
-            Self::PlaceHold(_) => "place_hold",
-            Self::ChangeHold(_) => "change_hold",
-            Self::ReleaseHold(_) => "release_hold",
-            Self::EffectsDone(_) => "effects_done",
+            Self::PlaceOrder(_) => "command.place_order",
+            Self::CancelOrder(_) => "command.cancel_order",
+            Self::PlaceHold(_) => "command.place_hold",
+            Self::ChangeHold(_) => "command.change_hold",
+            Self::ReleaseHold(_) => "command.release_hold",
+            Self::EffectsDone(_) => "command.effects_done",
         }
     }
 
@@ -92,11 +97,16 @@ impl Command {
 impl OrderEvent {
     /// The kind as on the wire.
     pub fn kind(&self) -> &'static str {
+        inner(self.full_kind())
+    }
+
+    /// The kind with what it is a kind of, as in `event.acknowledged`.
+    pub(crate) fn full_kind(&self) -> &'static str {
         match self {
-            Self::Acknowledged(_) => "acknowledged",
-            Self::Progressed(_) => "progressed",
-            Self::Cancelled(_) => "cancelled",
-            Self::Failed(_) => "failed",
+            Self::Acknowledged(_) => "event.acknowledged",
+            Self::Progressed(_) => "event.progressed",
+            Self::Cancelled(_) => "event.cancelled",
+            Self::Failed(_) => "event.failed",
         }
     }
 
@@ -113,13 +123,22 @@ impl OrderEvent {
 impl Decision {
     /// The kind as on the wire.
     pub fn kind(&self) -> &'static str {
+        inner(self.full_kind())
+    }
+
+    /// The kind with what it is a kind of, as in `decision.order`.
+    pub(crate) fn full_kind(&self) -> &'static str {
         match self {
-            Self::Order(_) => "order",
-            Self::Redispatch(_) => "redispatch",
-            Self::Dismiss(_) => "dismiss",
-            Self::ReleaseOverlay(_) => "release_overlay",
-            Self::Routing(_) => "routing",
-            Self::CatalogFloor(_) => "catalog_floor",
+            Self::Order(_) => "decision.order",
+            Self::Redispatch(_) => "decision.redispatch",
+            Self::Dismiss(_) => "decision.dismiss",
+            Self::ReleaseOverlay(_) => "decision.release_overlay",
+            Self::Routing(_) => "decision.routing",
+            Self::CatalogFloor(_) => "decision.catalog_floor",
         }
     }
+}
+
+fn inner(full_kind: &'static str) -> &'static str {
+    full_kind.split_once('.').map_or(full_kind, |(_, kind)| kind)
 }
