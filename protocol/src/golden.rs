@@ -22,8 +22,8 @@ use crate::limits::MESSAGE_BYTES_MAX;
 use crate::order::{Command, Dispatch};
 use crate::subject::Subject;
 use crate::{
-    AccountId, Change, DateEdge, DecodeError, Encoding, Envelope, Fingerprint, HoldId, IdempotencyKey, OrderId,
-    Partition,
+    AccountId, Change, DateEdge, DecodeError, Encoding, Envelope, Fingerprint, HoldId, IdempotencyKey,
+    OrderId, Partition,
 };
 
 const WIRE: &str = include_str!("../WIRE.md");

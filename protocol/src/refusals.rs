@@ -1,8 +1,10 @@
 //! Bad input: what a publisher and a client are told, for every field. The fixtures name the fields; each is
 //! given a value of another type, left out, and joined by one that does not exist. The errors are listed in
-//! `fixtures/refusals.txt`; `UPDATE_EXPECT=1` writes it anew. What is well-formed and wrong: `refusals/changes.rs`.
+//! `fixtures/refusals.txt`; `UPDATE_EXPECT=1` writes it anew. What is well-formed and wrong: `refusals/changes.rs`
+//! and `refusals/orders.rs`.
 
 mod changes;
+mod orders;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{CapUse, EffectId, Fingerprint, HoldId, OrderId, OrderReason, StockLine, StockTerms};
 use crate::codec::{bounded, bounded_map, bounded_option, bounded_text};
-use crate::limits::{EFFECTS_DONE_MAX, LIST_MAX, ORDER_LINES_MAX, ORDER_REFERENCES_MAX, TEXT_BYTES_MAX, TRACEPARENT_BYTES_MAX};
+use crate::limits::{
+    EFFECTS_DONE_MAX, LIST_MAX, ORDER_LINES_MAX, ORDER_REFERENCES_MAX, TEXT_BYTES_MAX, TRACEPARENT_BYTES_MAX,
+};
 use crate::{
     AccountId, AsOf, ChannelId, CompanyId, ContractId, Currency, Decimal, GroupId, IdempotencyKey, LevelName,
     LineId, LocalDate, PurchaseOrder, ReferenceName, ReferenceText, SourceId, SourceSequence, StreamSequence,
