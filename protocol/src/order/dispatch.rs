@@ -17,7 +17,7 @@ pub struct Dispatch {
     pub effect: EffectId,
     pub kind: DispatchKind,
     pub order: OrderId,
-    /// From 1; a new one exists only after the one before was closed.
+    /// From 1. A second `create` exists only after the one before was closed; a `cancel` has the next number.
     pub generation: u32,
     pub backend: SourceId,
     pub account: AccountId,
