@@ -25,7 +25,7 @@ pub use mark::{
 };
 pub use policy::{
     CustomerKey, Defaults, ItemKeyKind, LevelPolicy, LevelRule, Ownership, OwnershipRule, PastBudget,
-    PastDue, Policy, PolicyDocument, Rounding, Sourcing, SourcingMode, Staleness, StalenessRule,
+    PastDue, Policy, PolicyDocument, PriceMoved, Rounding, Sourcing, SourcingMode, Staleness, StalenessRule,
     StalenessTable, WarehouseKey,
 };
 pub use price::{

@@ -219,4 +219,29 @@ pub struct Defaults {
     /// Price lists in the order they are asked.
     #[serde(deserialize_with = "bounded::<_, _, LIST_MAX>")]
     pub lists: Vec<ListId>,
+    /// What becomes of an order whose price is not the one that the customer was shown.
+    #[serde(default, skip_serializing_if = "PriceMoved::is_default")]
+    pub price_moved: PriceMoved,
+}
+
+/// An order's price is not the one shown before; it is never changed silently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceMoved {
+    /// The signed price of a lookup holds until it expires. One that is not signed is the client's word, and
+    /// goes to review.
+    Honour,
+    /// The price of now, where it is the lower one; else a human decides.
+    AcceptIfLower,
+    /// A human decides.
+    #[default]
+    Review,
+    /// The order is rejected.
+    Refuse,
+}
+
+impl PriceMoved {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }

@@ -2,7 +2,7 @@
 
 use pannier_protocol::change::{
     CustomerKey, Defaults, ItemKeyKind, LevelPolicy, LevelRule, Ownership, PastBudget, PastDue,
-    PolicyDocument, Rounding, Sourcing, SourcingMode, Staleness, Table, WarehouseKey,
+    PolicyDocument, PriceMoved, Rounding, Sourcing, SourcingMode, Staleness, Table, WarehouseKey,
 };
 use pannier_protocol::{ClassId, Currency, ListId, SourceId, WarehouseId, Zone};
 
@@ -49,6 +49,7 @@ impl Default for PolicySet {
             defaults: Defaults {
                 currency: Currency::new("USD").expect("USD is a currency"),
                 lists: vec![ListId::new("LIST").expect("LIST is an id")],
+                price_moved: PriceMoved::default(),
             },
         }
     }
