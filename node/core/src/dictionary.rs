@@ -126,6 +126,11 @@ impl Dictionary {
     pub fn scope_name(&self, scope: ScopeNo) -> &str {
         self.scopes.name(scope)
     }
+
+    /// The id in a scope's name, as in `K-7`.
+    pub fn scope_id(&self, scope: ScopeNo) -> Option<&str> {
+        self.scope_name(scope).split_once(' ').map(|(_, id)| id)
+    }
 }
 
 fn scope_key(scope: &PriceScope) -> CompactString {

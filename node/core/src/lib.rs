@@ -5,6 +5,7 @@
 //! **Architecture Invariant:** `ledger` imports nothing of `catalog`; a verdict depends on the ledger alone.
 
 pub mod availability;
+mod basket;
 pub mod catalog;
 pub mod dictionary;
 pub mod entry;

@@ -12,12 +12,13 @@
 mod offers;
 mod reader;
 mod recipe;
+mod sources;
 
 #[cfg(test)]
 mod tests;
 
 use pannier_protocol::api::{Availability, AvailabilityStatus, ScheduleEntry, WarehouseAvailability};
-use pannier_protocol::change::ItemStatus;
+use pannier_protocol::change::{ItemStatus, SourcingMode};
 use pannier_protocol::{Decimal, LocalDate, Timestamp};
 
 use crate::catalog::{AccountContext, CatalogTables, ItemRecord, OrderUnit, PolicySet};
@@ -31,6 +32,7 @@ use crate::sourcing::{self, Ladder, Need, Plan, Position, Sourced, Taking};
 pub use crate::sourcing::Taken;
 pub use offers::{Candidate, OfferQuestion, candidates};
 pub use reader::Flags;
+pub(crate) use sources::sources;
 
 use reader::{Reader, Records};
 use recipe::recipe;
@@ -91,8 +93,7 @@ pub fn promise(question: &StockQuestion<'_>, taken: &Taken) -> Promise {
         ingredients.iter().map(|ingredient| reader.records(ingredient.item.record())).collect();
     let warehouses = eligible(question, &mut reader, &records);
 
-    let mode = question.account.and_then(AccountContext::sourcing);
-    let mode = mode.unwrap_or(question.catalog.policies.sourcing.mode);
+    let mode = mode(question.catalog, question.account);
     let needs: Option<Vec<Need>> =
         ingredients.iter().map(|ingredient| ingredient.need(question.unit.factor)).collect();
     let line = Sourced { needs: needs.as_deref(), mode, step: step(&question.unit), taken };
@@ -110,6 +111,11 @@ pub fn promise(question: &StockQuestion<'_>, taken: &Taken) -> Promise {
         flags: reader.flags,
         takings: line.takings(&ladders, &plan),
     }
+}
+
+/// How the lines of an account are spread.
+pub(crate) fn mode(catalog: &CatalogTables, account: Option<&AccountContext>) -> SourcingMode {
+    account.and_then(AccountContext::sourcing).unwrap_or(catalog.policies.sourcing.mode)
 }
 
 /// On hand less all that lowers it, in base units and by warehouse id, negative where it is: what operators see

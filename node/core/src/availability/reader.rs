@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use pannier_protocol::change::Table;
+use pannier_protocol::order::NeedCell;
 use pannier_protocol::{LocalDate, SourceId, Timestamp, WarehouseId};
 
 use super::StockQuestion;
 use crate::catalog::{ItemRecord, PolicySet};
 use crate::dictionary::{Dictionary, WarehouseNo};
 use crate::freshness::{Consulted, RowFacts};
-use crate::ledger::{CellRows, ItemPromises, ItemStock, LedgerTables, PositionTerms, StockChain};
+use crate::ledger::{
+    CellLots, CellRows, ItemPromises, ItemStock, LedgerTables, PositionTerms, SafetyStock, StockCell,
+    StockChain, SupplyLine,
+};
 use crate::rows::RowVersion;
 use crate::sourcing::Position;
 
@@ -128,6 +132,47 @@ impl<'a> Reader<'a> {
 
     /// What the warehouse has of the item by day, less what is promised.
     pub(super) fn position(&mut self, records: &Records<'_>, warehouse: WarehouseNo) -> Position {
+        let selected = self.selected(records, warehouse);
+        let rows = CellRows {
+            cell: selected.cell.map(|(cell, _)| cell),
+            safety: selected.safety.map(|(safety, _)| safety),
+            lots: selected.lots.map(|(lots, _)| lots),
+            supply: selected.supply.map_or(&[][..], |(lines, _)| lines),
+            promised: records.promises.as_deref().map_or(&[][..], |promises| promises.at(warehouse)),
+        };
+        let sourcing = &self.policies.sourcing;
+        let terms = PositionTerms {
+            base_uom: records.item.base_uom,
+            today: self.today,
+            now: self.now,
+            horizon_days: sourcing.horizon_days,
+            past_due: sourcing.past_due,
+        };
+        let counted = terms.position(&rows);
+        self.flags.stale_unit |= counted.stale_unit;
+        counted.position
+    }
+
+    /// Whose rows count at a warehouse: what a verdict reads later. An owner is named though it has no row yet.
+    pub(super) fn sources(&mut self, records: &Records<'_>, warehouse: WarehouseNo) -> NeedCell {
+        let selected = self.selected(records, warehouse);
+        let id = WarehouseId::new(self.dictionary.warehouses.name(warehouse)).ok();
+        let class = records.item.class_id.as_ref();
+        let source = |table, chain: Option<&StockChain>| {
+            let owner = self.policies.owner(table, id.as_ref(), class);
+            owner.or(chain.map(|chain| &chain.source)).cloned()
+        };
+        NeedCell {
+            stock: source(Table::Stock, selected.cell.map(|(_, chain)| chain)),
+            supply: source(Table::Supply, selected.supply.map(|(_, chain)| chain)),
+            lots: source(Table::Lots, selected.lots.map(|(_, chain)| chain))
+                .filter(|_| records.item.lot_tracked),
+            safety: source(Table::Safety, selected.safety.map(|(_, chain)| chain)),
+        }
+    }
+
+    /// The rows that count, with the condemned ones noted.
+    fn selected<'r>(&mut self, records: &'r Records<'_>, warehouse: WarehouseNo) -> Selected<'r, 'a> {
         let item = records.item;
         let id = WarehouseId::new(self.dictionary.warehouses.name(warehouse)).ok();
         let id = id.as_ref();
@@ -148,23 +193,14 @@ impl<'a> Reader<'a> {
         for (version, chain) in versions {
             self.note_condemned(chain, version, item, warehouse);
         }
-        let rows = CellRows {
-            cell: cell.map(|(cell, _)| cell),
-            safety: safety.map(|(safety, _)| safety),
-            lots: lots.map(|(lots, _)| lots),
-            supply: supply.map_or(&[][..], |(lines, _)| lines),
-            promised: records.promises.as_deref().map_or(&[][..], |promises| promises.at(warehouse)),
-        };
-        let sourcing = &self.policies.sourcing;
-        let terms = PositionTerms {
-            base_uom: item.base_uom,
-            today: self.today,
-            now: self.now,
-            horizon_days: sourcing.horizon_days,
-            past_due: sourcing.past_due,
-        };
-        let counted = terms.position(&rows);
-        self.flags.stale_unit |= counted.stale_unit;
-        counted.position
+        Selected { cell, safety, lots, supply }
     }
+}
+
+/// The rows that count at one warehouse, with the chains that state them.
+struct Selected<'r, 'a> {
+    cell: Option<(&'r StockCell, &'a StockChain)>,
+    safety: Option<(&'r SafetyStock, &'a StockChain)>,
+    lots: Option<(&'r CellLots, &'a StockChain)>,
+    supply: Option<(&'r [SupplyLine], &'a StockChain)>,
 }

@@ -1,29 +1,28 @@
 //! One line: item and entitlement, quantity, unit, price, stock, offers, in this order (semantics 5, Request).
 
-use std::sync::Arc;
-
 use compact_str::CompactString;
-use pannier_protocol::Decimal;
-use pannier_protocol::api::{
-    Freshness, FreshnessPair, FreshnessState, LineAnswer, LineRequest, LineStatus, RequestedQuantity,
-};
+use pannier_protocol::api::{Freshness, FreshnessPair, LineAnswer, LineRequest, LineStatus};
 use pannier_protocol::change::StalenessTable;
 
 use super::Basket;
-use super::verdict::Refused;
 use crate::availability::Promise;
-use crate::catalog::{ItemRecord, OrderUnit, items, uoms};
+use crate::basket::{self, Asked, Refused, Resolved};
+use crate::catalog::ItemRecord;
 use crate::freshness::Consulted;
 use crate::quote::{NoPrice, Quote};
 
 /// A line whose item, quantity and unit are in order.
-pub(super) struct Resolved<'l> {
+pub(super) struct LineResolved<'l> {
     pub(super) line: &'l LineRequest,
-    pub(super) item: Arc<ItemRecord>,
-    pub(super) unit: OrderUnit,
-    /// What was asked, rounded up to what can be ordered.
-    pub(super) quantity: Decimal,
-    asked: Decimal,
+    pub(super) found: Resolved,
+}
+
+impl std::ops::Deref for LineResolved<'_> {
+    type Target = Resolved;
+
+    fn deref(&self) -> &Resolved {
+        &self.found
+    }
 }
 
 impl Basket<'_> {
@@ -39,24 +38,15 @@ impl Basket<'_> {
         }
     }
 
-    fn resolve<'l>(&self, line: &'l LineRequest) -> Result<Resolved<'l>, Refused> {
-        let item_type = line.item_type.unwrap_or_default();
-        let found = items::resolve(self.catalog, self.dictionary, self.account, &line.item, item_type);
-        let found = found.ok_or(Refused { status: LineStatus::NotFound, detail: "no such item" })?;
-        let RequestedQuantity::Valid(asked) = line.quantity else {
-            let detail = "a quantity is a positive decimal of at most 6 places, as a string";
-            return Err(Refused { status: LineStatus::InvalidQuantity, detail });
+    fn resolve<'l>(&self, line: &'l LineRequest) -> Result<LineResolved<'l>, Refused> {
+        let asked = Asked {
+            item: &line.item,
+            item_type: line.item_type.unwrap_or_default(),
+            quantity: &line.quantity,
+            uom: line.uom.as_deref(),
         };
-        let unit = uoms::resolve(&found.record, self.dictionary, line.uom.as_deref(), found.uom);
-        let unit = unit.map_err(|_| Refused {
-            status: LineStatus::InvalidUom,
-            detail: "the item is not sold in this unit; ask in one of its units",
-        })?;
-        let quantity = unit.quantity_to_order(asked).ok_or(Refused {
-            status: LineStatus::InvalidQuantity,
-            detail: "rounded up to multiple and minimum the quantity is out of range; order less",
-        })?;
-        Ok(Resolved { line, item: found.record, unit, quantity, asked })
+        let found = basket::resolve(self.catalog, self.dictionary, self.account, asked)?;
+        Ok(LineResolved { line, found })
     }
 
     /// What is not there may be in the message that is missing: then that is the answer.
@@ -68,7 +58,7 @@ impl Basket<'_> {
     }
 
     /// Freshness decides before anything is answered or taken; a missing price does not (semantics 5).
-    fn answered(&mut self, resolved: &Resolved<'_>) -> Result<LineAnswer, Refused> {
+    fn answered(&mut self, resolved: &LineResolved<'_>) -> Result<LineAnswer, Refused> {
         let (line, item) = (resolved.line, &resolved.item);
         let (contract, warehouse) = (line.contract.as_deref(), line.warehouse.as_deref());
         let (quote, caps) = match self.wants_price() {
@@ -113,16 +103,7 @@ impl Basket<'_> {
     pub(super) fn judge_stock(&mut self, item: &ItemRecord, promise: &Promise) -> Result<Freshness, Refused> {
         self.remember(&promise.consulted, StalenessTable::Availability);
         let budget = self.budget(StalenessTable::Availability, Some(item));
-        if promise.flags.owner_missing {
-            budget.not_loaded()?;
-        }
-        let judged = budget.judge(&promise.consulted, self.now)?;
-        // A cell in a unit that is no longer the item's base unit counted nothing; its source is to restate it.
-        // Of a source that never sent anything nobody knows how old that is.
-        let doubtful = promise.flags.stale_unit || promise.flags.owner_missing;
-        let state = if doubtful { judged.state.max(FreshnessState::Stale) } else { judged.state };
-        let age_ms = judged.age_ms.filter(|_| !promise.flags.owner_missing);
-        Ok(Freshness { state, age_ms })
+        budget.judge_stock(&promise.consulted, promise.flags, self.now)
     }
 }
 
@@ -136,7 +117,7 @@ fn price_status(quote: Option<&Quote>) -> (LineStatus, Option<String>) {
     }
 }
 
-fn refuse(line: &LineRequest, resolved: &Resolved<'_>, refused: Refused) -> LineAnswer {
+fn refuse(line: &LineRequest, resolved: &LineResolved<'_>, refused: Refused) -> LineAnswer {
     LineAnswer { item: resolved.item.id.as_str().into(), ..refuse_unresolved(line, refused) }
 }
 

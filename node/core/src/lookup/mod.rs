@@ -1,15 +1,10 @@
 //! One basket, from question to answer: the only place that brings catalog, ledger, quoting, availability and
 //! freshness together.
-//!
-//! The order of reads is what makes `as_of` a floor: positions first, then the table sets, then rows, and the
-//! status of the chains last. A row may be newer than `as_of` says and never older; a chain that became suspect
-//! while its rows were read is seen as suspect.
 
 mod line;
 mod parts;
 #[cfg(test)]
 mod tests;
-mod verdict;
 
 use std::sync::Arc;
 
@@ -19,13 +14,12 @@ use pannier_protocol::subject::Subject;
 use pannier_protocol::{Currency, Decimal, LocalDate, Money, Partition, Timestamp};
 
 use crate::availability::{self, Taken};
-use crate::catalog::{AccountContext, AccountRefusal, CatalogReader, CatalogTables, accounts};
+use crate::basket::{Budget, Opened, Readers};
+use crate::catalog::{AccountContext, AccountRefusal, CatalogReader, CatalogTables};
 use crate::dictionary::Dictionary;
 use crate::freshness::ChainStatus;
 use crate::ledger::{LedgerReader, LedgerTables};
 use crate::quote::{BasketScopes, CapUse};
-
-use verdict::Budget;
 
 /// What a lookup reads.
 #[derive(Clone, Copy)]
@@ -89,29 +83,15 @@ impl Lookup<'_> {
         now: Timestamp,
         caller: Caller,
     ) -> Result<LookupAnswer, LookupRefusal> {
-        let ledger_position = self.ledger.position();
-        let shared_position = self.catalog.position(Partition::Shared);
-        let tables = self.catalog.load();
-        let account = match (&request.account, &request.ship_to) {
-            (Some(account), ship_to) => {
-                Some(accounts::resolve(&tables, self.dictionary, account, ship_to.as_ref())?)
-            }
-            (None, Some(_)) => {
-                let reason = "a ship-to is somebody's; name the account too";
-                return Err(LookupRefusal::InvalidRequest { field: "ship_to", reason });
-            }
-            (None, None) => None,
-        };
-        let partition = account.as_ref().map_or(Partition::Shared, AccountContext::partition);
-        let as_of = pannier_protocol::AsOf {
-            incarnation: self.ledger.incarnation().clone(),
-            ledger: ledger_position,
-            shared: shared_position,
-            partition: self.catalog.position(partition),
-        };
-        // After the positions: what is loaded here is at least as new as they say.
-        let (ledger, catalog) = (self.ledger.load(), self.catalog.load());
-        let mut basket = Basket::new(request, &ledger, &catalog, self.dictionary, account.as_ref(), now)?;
+        if request.account.is_none() && request.ship_to.is_some() {
+            let reason = "a ship-to is somebody's; name the account too";
+            return Err(LookupRefusal::InvalidRequest { field: "ship_to", reason });
+        }
+        let Self { ledger, catalog, dictionary } = *self;
+        let readers = Readers { ledger, catalog, dictionary };
+        let Opened { as_of, account, ledger, catalog } =
+            readers.open(request.account.as_ref(), request.ship_to.as_ref())?;
+        let mut basket = Basket::new(request, &ledger, &catalog, dictionary, account.as_ref(), now)?;
         basket.explain = caller.may_explain && request.includes(Include::Explain);
         let lines: Vec<LineAnswer> = request.lines.iter().map(|line| basket.line(line)).collect();
         Ok(LookupAnswer {

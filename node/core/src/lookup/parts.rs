@@ -7,9 +7,9 @@ use pannier_protocol::api::{Availability, Include, Offer};
 use pannier_protocol::change::StalenessTable;
 
 use super::Basket;
-use super::line::Resolved;
-use super::verdict::Budget;
+use super::line::LineResolved;
 use crate::availability::{self, Candidate, OfferQuestion, Promise, StockQuestion};
+use crate::basket::Budget;
 use crate::catalog::{ItemRecord, OrderUnit};
 use crate::freshness::Consulted;
 use crate::quote::{self, CapUse, PriceQuestion, Quote, Wants};
@@ -60,6 +60,7 @@ impl Basket<'_> {
             breaks: self.wants(Include::Breaks),
             list_price: self.wants(Include::ListPrice),
             explain: self.explain,
+            record: false,
         };
         let question = PriceQuestion {
             scopes: &self.scopes,
@@ -77,7 +78,7 @@ impl Basket<'_> {
         (Some(quote), caps)
     }
 
-    pub(super) fn promise(&self, resolved: &Resolved<'_>) -> Promise {
+    pub(super) fn promise(&self, resolved: &LineResolved<'_>) -> Promise {
         let line = resolved.line;
         let question = self.stock_question(&resolved.item, resolved.unit, resolved.quantity);
         let warehouse = line.warehouse.as_deref();
@@ -114,7 +115,7 @@ impl Basket<'_> {
     }
 
     /// `None` where they were not asked for.
-    pub(super) fn offers(&mut self, resolved: &Resolved<'_>, in_stock: bool) -> Option<Vec<Offer>> {
+    pub(super) fn offers(&mut self, resolved: &LineResolved<'_>, in_stock: bool) -> Option<Vec<Offer>> {
         if !self.wants(Include::Substitutes) {
             return None;
         }
@@ -132,7 +133,7 @@ impl Basket<'_> {
 
     /// Priced and promised as if the line named this item (by the contract and the warehouse that it names), and
     /// takes nothing. What freshness refuses is left out.
-    fn offer(&mut self, resolved: &Resolved<'_>, candidate: &Candidate) -> Offer {
+    fn offer(&mut self, resolved: &LineResolved<'_>, candidate: &Candidate) -> Offer {
         let Candidate { relation, item, unit, quantity } = candidate;
         let line = resolved.line;
         let (contract, warehouse) = (line.contract.as_deref(), line.warehouse.as_deref());

@@ -1,6 +1,7 @@
 //! What contracts still give: caps as their source reports them, less what accepted orders take that it does not
 //! count yet, and less what earlier lines of the request took.
 
+use pannier_protocol::SourceId;
 use pannier_protocol::change::{CapBasis, CapPast, PriceScopeKind, Table};
 use rustc_hash::FxHashMap;
 
@@ -12,7 +13,7 @@ use crate::ledger::CapRow;
 use crate::quantity::Exact;
 
 /// A cap: of one item of a contract, or of all its items together.
-type CapKey = (ScopeNo, Option<ItemNo>);
+pub(super) type CapKey = (ScopeNo, Option<ItemNo>);
 
 /// What the lines of one request took from caps so far, in each cap's own basis.
 #[derive(Debug, Clone, Default)]
@@ -37,7 +38,7 @@ impl CapUse {
 
     /// Takes `quantity` base units at `price` each from every cap over the outcome; `None` out of range.
     pub(super) fn take(&mut self, line: &Line<'_>, outcome: &Outcome<'_>, quantity: Exact) -> Option<()> {
-        for (key, cap) in contracts(outcome).flat_map(|scope| caps_of(line, scope)) {
+        for Capped { key, row: cap, .. } in contracts(outcome).flat_map(|scope| caps_of(line, scope)) {
             let taken = self.used(key).checked_add(need(&cap, quantity, outcome.price)?)?;
             self.used.insert(key, taken);
         }
@@ -48,7 +49,7 @@ impl CapUse {
     pub(super) fn room(&self, line: &Line<'_>, outcome: &Outcome<'_>, quantity: Exact) -> Option<Room> {
         let mut room = Room { fits: quantity, full: Vec::new(), by_amount: false };
         let mut falls_through = false;
-        for (key, cap) in contracts(outcome).flat_map(|scope| caps_of(line, scope)) {
+        for Capped { key, row: cap, .. } in contracts(outcome).flat_map(|scope| caps_of(line, scope)) {
             let in_flight = Exact::from_decimal(line.question.scopes.promises.cap_in_flight(key.0, key.1));
             let left = Exact::from_decimal(cap.left()).checked_sub(in_flight)?.checked_sub(self.used(key))?;
             let left = left.max(Exact::ZERO);
@@ -85,7 +86,7 @@ impl CapUse {
     }
 }
 
-fn need(cap: &CapRow, quantity: Exact, price: Exact) -> Option<Exact> {
+pub(super) fn need(cap: &CapRow, quantity: Exact, price: Exact) -> Option<Exact> {
     match cap.basis {
         CapBasis::Quantity => Some(quantity),
         CapBasis::Amount => quantity.checked_mul(price),
@@ -104,12 +105,22 @@ pub(super) fn is_contract(candidate: &Candidate<'_>) -> bool {
     candidate.scope.scope.kind() == PriceScopeKind::Contract
 }
 
+/// A cap and whose it is.
+pub(super) struct Capped<'l> {
+    pub key: CapKey,
+    pub row: CapRow,
+    pub source: &'l SourceId,
+}
+
 /// The caps over one item of a contract: the item's own, and that over all items.
-fn caps_of<'l>(line: &'l Line<'_>, contract: ScopeNo) -> impl Iterator<Item = (CapKey, CapRow)> + 'l {
+pub(super) fn caps_of<'l>(line: &'l Line<'_>, contract: ScopeNo) -> impl Iterator<Item = Capped<'l>> + 'l {
     let keys = [(contract, Some(line.question.item.item)), (contract, None)];
     keys.into_iter().filter_map(move |key| {
         let mut chains = line.question.scopes.cap_chains.iter();
-        chains.find_map(|chain| chain.rows.find_cap(key.0, key.1)).map(|cap| (key, cap))
+        chains.find_map(|chain| {
+            let row = chain.rows.find_cap(key.0, key.1)?;
+            Some(Capped { key, row, source: &chain.source })
+        })
     })
 }
 
@@ -127,10 +138,10 @@ pub(super) fn note(line: &Line<'_>, outcome: &Outcome<'_>, consulted: &mut Consu
         for chain in &scopes.cap_chains {
             consulted.note(&chain.status);
         }
-        for ((_, item), cap) in caps_of(line, contract) {
+        for Capped { key: (_, item), row: cap, .. } in caps_of(line, contract) {
             let facts = || RowFacts {
                 item: item.map(|_| line.question.item.id.as_str()),
-                contract: scopes.dictionary.scope_name(contract).split_once(' ').map(|(_, id)| id),
+                contract: scopes.dictionary.scope_id(contract),
                 ..RowFacts::default()
             };
             let condemned = scopes.cap_chains.iter().filter_map(|chain| {

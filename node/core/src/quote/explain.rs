@@ -6,6 +6,7 @@ use pannier_protocol::change::{InvalidateMode, LevelPolicy, LevelRule, PriceScop
 
 use super::candidate::{Line, factor_of, has_key};
 use super::ladder::{is_derived, step};
+use super::record::origin;
 use super::scopes::{RankedScope, ScopePart};
 use super::shown::{contract_name, level_name};
 use super::walk::{Outcome, Walk};
@@ -30,10 +31,7 @@ pub(super) fn explain(line: &Line<'_>, portioned: Option<&Portioned<'_>>) -> Exp
         note_condemned(line, outcome, &mut consulted);
         consulted.invalidated() == Some(InvalidateMode::Hard)
     });
-    let stated = outcome.map(|outcome| {
-        let part = outcome.shown.part;
-        (part.chain.source.clone(), part.chain.status.load().stated_at(outcome.shown.row.version))
-    });
+    let stated = outcome.map(origin);
     let dictionary = line.question.scopes.dictionary;
     let shown =
         |outcome: &Outcome<'_>| show_row(&outcome.shown.scope.scope, outcome.shown.row.place, dictionary);
@@ -44,9 +42,9 @@ pub(super) fn explain(line: &Line<'_>, portioned: Option<&Portioned<'_>>) -> Exp
         row: won.map(shown),
         level: won.map(|outcome| level_name(line, outcome).to_string()),
         contract: won.and_then(|outcome| contract_name(&outcome.shown)).map(str::to_owned),
-        source: stated.as_ref().map(|(source, _)| source.clone()),
-        epoch: stated.as_ref().map(|(_, (claim, _))| *claim),
-        source_sequence: stated.map(|(_, (_, sequence))| sequence),
+        source: stated.as_ref().map(|stated| stated.source.clone()),
+        epoch: stated.as_ref().map(|stated| stated.epoch),
+        source_sequence: stated.map(|stated| stated.sequence),
         rejected: reasons.rejected(),
     }
 }

@@ -12,6 +12,7 @@ mod candidate;
 mod caps;
 mod explain;
 mod ladder;
+mod record;
 mod scopes;
 mod shown;
 mod walk;
@@ -24,6 +25,7 @@ use pannier_protocol::change::InvalidateMode;
 use pannier_protocol::{Currency, Decimal, Timestamp};
 
 pub use caps::CapUse;
+pub use record::Record;
 pub use scopes::BasketScopes;
 
 use candidate::{Candidate, Line};
@@ -60,6 +62,8 @@ pub struct Wants {
     pub breaks: bool,
     pub list_price: bool,
     pub explain: bool,
+    /// What an order keeps of where the price came from.
+    pub record: bool,
 }
 
 /// What a line costs, or why it has no price; and what the answer rests on.
@@ -70,6 +74,8 @@ pub struct Quote {
     pub consulted: Consulted,
     /// Where it was wanted.
     pub explain: Option<Explain>,
+    /// Where it was wanted, of a line that has a price.
+    pub record: Option<Record>,
 }
 
 /// Why a line has no price.
@@ -106,7 +112,7 @@ pub fn quote(question: &PriceQuestion<'_>, caps: &mut CapUse) -> Quote {
     let mut consulted = Consulted::default();
     let Some(line) = Line::new(question) else {
         question.scopes.note(None, &mut consulted);
-        return Quote { price: Err(NoPrice::OutOfRange), consulted, explain: None };
+        return Quote { price: Err(NoPrice::OutOfRange), consulted, explain: None, record: None };
     };
     question.scopes.note(line.owner, &mut consulted);
     let mut used = caps.clone();
@@ -128,7 +134,9 @@ pub fn quote(question: &PriceQuestion<'_>, caps: &mut CapUse) -> Quote {
         *caps = used;
     }
     let explain = question.wants.explain.then(|| explain::explain(&line, portioned.as_ref()));
-    Quote { price, consulted, explain }
+    let priced = portioned.as_ref().filter(|_| question.wants.record && price.is_ok());
+    let record = priced.and_then(|portioned| record::record(&line, portioned));
+    Quote { price, consulted, explain, record }
 }
 
 /// Walks until every unit has a price; without parts there is none. `None` out of range.

@@ -169,7 +169,7 @@ impl World {
                 pricing_date: Timestamp::parse(ask.at).unwrap(),
                 contract: ask.contract,
                 warehouse: ask.warehouse,
-                wants: Wants { breaks: true, list_price: true, explain: true },
+                wants: Wants { breaks: true, list_price: true, explain: true, record: true },
             };
             quote(&question, &mut caps)
         });

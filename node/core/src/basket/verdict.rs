@@ -5,27 +5,28 @@ use pannier_protocol::api::{Freshness, FreshnessState, LineStatus, MaxStaleness}
 use pannier_protocol::change::{InvalidateMode, PastBudget, StalenessRule, StalenessTable};
 use pannier_protocol::{ClassId, Timestamp};
 
+use crate::availability::Flags;
 use crate::catalog::PolicySet;
 use crate::freshness::Consulted;
 
 /// How old one part of an answer may be, and what happens past it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     /// The tighter of the caller's bound and the tenant's budget; `None`: any age will do.
-    pub(super) budget_ms: Option<u64>,
+    pub(crate) budget_ms: Option<u64>,
     past: PastBudget,
     suspect: PastBudget,
 }
 
 /// Why policy does not let a part of a line be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Refused {
-    pub(super) status: LineStatus,
-    pub(super) detail: &'static str,
+pub(crate) struct Refused {
+    pub(crate) status: LineStatus,
+    pub(crate) detail: &'static str,
 }
 
 impl Budget {
-    pub(super) fn new(
+    pub(crate) fn new(
         policies: &PolicySet,
         table: StalenessTable,
         class: Option<&ClassId>,
@@ -45,7 +46,7 @@ impl Budget {
     }
 
     /// A chain that the answer rests on has nothing to say yet.
-    pub(super) fn not_loaded(&self) -> Result<(), Refused> {
+    pub(crate) fn not_loaded(&self) -> Result<(), Refused> {
         let detail = "a source that may know better has not sent its first snapshot";
         match self.suspect {
             PastBudget::Serve => Ok(()),
@@ -54,7 +55,7 @@ impl Budget {
     }
 
     /// The state to show, or why nothing is shown.
-    pub(super) fn judge(&self, consulted: &Consulted, now: Timestamp) -> Result<Freshness, Refused> {
+    pub(crate) fn judge(&self, consulted: &Consulted, now: Timestamp) -> Result<Freshness, Refused> {
         let standing = consulted.standing(now, self.budget_ms);
         let refused = |status, detail| Err(Refused { status, detail });
         if standing.invalidated == Some(InvalidateMode::Hard) {
@@ -76,6 +77,27 @@ impl Budget {
             return refused(LineStatus::Stale, "the source was last read to its end too long ago");
         }
         Ok(standing.freshness)
+    }
+}
+
+impl Budget {
+    /// What stock rests on: the chains consulted, and what freshness does not say of it.
+    pub(crate) fn judge_stock(
+        &self,
+        consulted: &Consulted,
+        flags: Flags,
+        now: Timestamp,
+    ) -> Result<Freshness, Refused> {
+        if flags.owner_missing {
+            self.not_loaded()?;
+        }
+        let judged = self.judge(consulted, now)?;
+        // A cell in a unit that is no longer the item's base unit counted nothing; its source is to restate it.
+        // Of a source that never sent anything nobody knows how old that is.
+        let doubtful = flags.stale_unit || flags.owner_missing;
+        let state = if doubtful { judged.state.max(FreshnessState::Stale) } else { judged.state };
+        let age_ms = judged.age_ms.filter(|_| !flags.owner_missing);
+        Ok(Freshness { state, age_ms })
     }
 }
 

@@ -1,0 +1,10 @@
+//! What a lookup and the intake of an order have in common, so that what was shown is what is ordered: the tables
+//! that they read, in which order, how a line's item, quantity and unit are found, and when data is too old.
+
+mod open;
+mod resolve;
+mod verdict;
+
+pub(crate) use open::{Opened, Readers};
+pub(crate) use resolve::{Asked, Resolved, resolve};
+pub(crate) use verdict::{Budget, Refused};

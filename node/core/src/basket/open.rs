@@ -1,0 +1,55 @@
+//! The tables of one request.
+//!
+//! The order of reads is what makes `as_of` a floor: positions first, then the table sets, then rows, and the
+//! status of the chains last. A row may be newer than `as_of` says and never older; a chain that became suspect
+//! while its rows were read is seen as suspect.
+
+use std::sync::Arc;
+
+use pannier_protocol::{AccountId, AsOf, Partition};
+
+use crate::catalog::{AccountContext, AccountRefusal, CatalogReader, CatalogTables, accounts};
+use crate::dictionary::Dictionary;
+use crate::ledger::{LedgerReader, LedgerTables};
+
+/// Where the tables come from.
+#[derive(Clone, Copy)]
+pub(crate) struct Readers<'a> {
+    pub(crate) ledger: &'a LedgerReader,
+    pub(crate) catalog: &'a CatalogReader,
+    pub(crate) dictionary: &'a Dictionary,
+}
+
+/// What one request reads to its end.
+pub(crate) struct Opened {
+    pub(crate) as_of: AsOf,
+    pub(crate) account: Option<AccountContext>,
+    pub(crate) ledger: Arc<LedgerTables>,
+    pub(crate) catalog: Arc<CatalogTables>,
+}
+
+impl Readers<'_> {
+    /// Without an account: for an anonymous visitor.
+    pub(crate) fn open(
+        &self,
+        account: Option<&AccountId>,
+        ship_to: Option<&AccountId>,
+    ) -> Result<Opened, AccountRefusal> {
+        let ledger_position = self.ledger.position();
+        let shared_position = self.catalog.position(Partition::Shared);
+        let tables = self.catalog.load();
+        let account = match account {
+            Some(account) => Some(accounts::resolve(&tables, self.dictionary, account, ship_to)?),
+            None => None,
+        };
+        let partition = account.as_ref().map_or(Partition::Shared, AccountContext::partition);
+        let as_of = AsOf {
+            incarnation: self.ledger.incarnation().clone(),
+            ledger: ledger_position,
+            shared: shared_position,
+            partition: self.catalog.position(partition),
+        };
+        // After the positions: what is loaded here is at least as new as they say.
+        Ok(Opened { as_of, account, ledger: self.ledger.load(), catalog: self.catalog.load() })
+    }
+}
