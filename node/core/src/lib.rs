@@ -11,6 +11,7 @@ pub mod dictionary;
 pub mod entry;
 pub mod freshness;
 pub mod gate;
+pub mod intake;
 pub mod ledger;
 pub mod limits;
 pub mod lookup;

@@ -48,6 +48,9 @@ pub const OFFERS_MAX: usize = 16;
 /// Entries of one line's schedule.
 pub const SCHEDULE_ENTRIES_MAX: usize = 64;
 
+/// How far ahead the end of a hold may lie when it is asked for, in milliseconds: a day.
+pub const HOLD_AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+
 /// DashMap's default shard count locks readers out for 220 ms when one of its few shards grows at 12 M rows;
 /// with this many it is under a millisecond.
 pub const TABLE_SHARDS: usize = 4_096;
