@@ -13,6 +13,8 @@ mod credit;
 mod facts;
 mod line;
 mod pricing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

@@ -4,7 +4,7 @@
 mod line;
 mod parts;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 

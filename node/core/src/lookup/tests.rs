@@ -18,19 +18,19 @@ use crate::entry::Entry;
 use crate::freshness::Board;
 use crate::ledger::Ledger;
 
-const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-struct Node {
-    dictionary: Arc<Dictionary>,
-    ledger: Ledger,
-    catalog: Catalog,
+pub(crate) struct Node {
+    pub(crate) dictionary: Arc<Dictionary>,
+    pub(crate) ledger: Ledger,
+    pub(crate) catalog: Catalog,
     /// By subject.
     claims: BTreeMap<String, StreamSequence>,
     stored: u64,
 }
 
 impl Node {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (dictionary, board): (Arc<Dictionary>, Arc<Board>) = Default::default();
         let incarnation = Incarnation::new("7f3a").unwrap();
         Self {
@@ -51,7 +51,7 @@ impl Node {
     }
 
     /// The next message of a chain; its first is preceded by the claim.
-    fn say(&mut self, subject: &str, sequence: u64, changes: &str) {
+    pub(crate) fn say(&mut self, subject: &str, sequence: u64, changes: &str) {
         if !self.claims.contains_key(subject) {
             self.claims.insert(subject.to_owned(), StreamSequence(self.stored + 1));
             self.put(subject, None, 0, r#"[{"claim":{"instance":"test"}}]"#);
