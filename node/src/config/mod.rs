@@ -6,11 +6,13 @@
 //! the command line stay free. `deploy/pannier.toml` documents every key.
 
 mod load;
+mod name;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use pannier_protocol::SourceId;
 use pannier_protocol::subject::Prefix;
 use serde::{Deserialize, Serialize};
 
@@ -23,10 +25,19 @@ pub use load::ConfigError;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    pub node: NodeIdentity,
     pub nats: Nats,
     pub http: Http,
     pub lookup: Lookup,
     pub stop: Stop,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeIdentity {
+    /// Names the subject that this node writes orders to, so no two nodes may share one; empty: by the host.
+    /// [`Config::node_name`] says which it is.
+    pub name: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +122,10 @@ impl Default for Stop {
 impl Config {
     /// Everything that can be told without a socket. [`Config::load`] has called it.
     pub fn validate(&self) -> Result<(), ConfigError> {
+        let name = &self.node.name;
+        if let Some(error) = SourceId::new(name).err().filter(|_| !name.is_empty()) {
+            return refuse("node.name", format!("{error}; leave it empty to take the host's name"));
+        }
         if self.nats.servers.is_empty() {
             return refuse("nats.servers", "empty; give at least one URL, as in \"nats://127.0.0.1:4222\"");
         }

@@ -35,6 +35,7 @@ fn every_wrong_key_is_named() {
         "[nats]\nserver = []",
         "nats.server: unknown field `server`, expected `servers` or `prefix`",
     );
+    check_refused("[node]\nname = 'East.1'", "node.name: source \"East.1\" is not 1 to 32 of a-z");
     check_refused("[nats]\nservers = 'x'", "nats.servers: invalid type: string \"x\", expected a sequence");
     check_refused("[nats]\nservers = []", "nats.servers: empty; give at least one URL");
     check_refused("[nats]\nservers = ['a b']", "nats.servers: \"a b\" is no NATS URL: ");
