@@ -19,6 +19,7 @@ use crate::http::Admission;
 use crate::identity::Identity;
 use crate::metrics::Metrics;
 use crate::openapi;
+use crate::orders::Committer;
 use crate::progress::Progress;
 
 pub(crate) struct App {
@@ -37,6 +38,8 @@ pub(crate) struct App {
     pub(crate) tables: OnceLock<Tables>,
     /// Set with the tables.
     pub(crate) leader: OnceLock<Leader>,
+    /// Set with the tables.
+    pub(crate) committer: Arc<OnceLock<Committer>>,
 }
 
 /// What lookups read.
@@ -61,6 +64,7 @@ impl App {
             openapi: openapi::document(),
             tables: OnceLock::new(),
             leader: OnceLock::new(),
+            committer: Arc::default(),
             config,
         }
     }

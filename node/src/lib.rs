@@ -11,6 +11,7 @@ pub mod limits;
 mod metrics;
 mod node;
 mod openapi;
+pub mod orders;
 pub mod progress;
 pub mod shutdown;
 mod sources;

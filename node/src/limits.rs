@@ -56,5 +56,13 @@ pub const PATH_BYTES_MAX: usize = 8 * 1024;
 /// What `Retry-After` says, in seconds.
 pub const RETRY_AFTER_SECONDS: u32 = 1;
 
+/// Commands that wait to be handed over to the ledger; further ones are answered 503.
+pub const COMMITTER_QUEUE: usize = 4_096;
+/// A group of commands is closed once its first has waited so long.
+pub const ORDER_GROUP_WAIT: Duration = Duration::from_millis(2);
+/// Commands in one message, of which the wire bounds the number too.
+pub const ORDER_GROUP_COMMANDS_MAX: usize = 1_024;
+
+const _: () = assert!(ORDER_GROUP_COMMANDS_MAX <= pannier_protocol::limits::MESSAGE_CHANGES_MAX);
 const _: () = assert!(APPLY_STEPS_MAX <= APPLY_QUEUE_STEPS);
 const _: () = assert!(PATH_BYTES_MAX <= HTTP1_BUFFER_BYTES_MAX);

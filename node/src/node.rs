@@ -1,7 +1,7 @@
 //! A node: started in one call, in-process by tests and by the binary alike.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use pannier_core::gate::GateMode;
@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::config::{Config, ConfigError};
 use crate::feed;
 use crate::http::Server;
+use crate::orders::Committer;
 use crate::progress::{Progress, Snapshot, State};
 use crate::shutdown::{Failure, Tasks};
 
@@ -38,6 +39,7 @@ pub struct Node {
 pub struct Handle {
     tasks: Tasks,
     progress: Progress,
+    committer: Arc<OnceLock<Committer>>,
     http_addr: SocketAddr,
 }
 
@@ -55,6 +57,7 @@ impl Node {
         let (address, grace) = (config.http.listen, config.stop.grace);
         let tasks = Tasks::new();
         let app = Arc::new(App::new(config, gate));
+        let committer = Arc::clone(&app.committer);
         let listen = |source| StartError::Listen { address, source };
         let server = Server::bind(Arc::clone(&app), tasks.clone()).await.map_err(listen)?;
         let http_addr = server.address().map_err(listen)?;
@@ -62,7 +65,7 @@ impl Node {
         tasks.spawn("feed", feed::run(Arc::clone(&app), tasks.clone()));
         tasks.spawn("readiness", show_readiness(Arc::clone(&app), tasks.clone()));
         tracing::info!(%http_addr, "listening");
-        let handle = Handle { tasks: tasks.clone(), progress: app.progress.clone(), http_addr };
+        let handle = Handle { tasks: tasks.clone(), progress: app.progress.clone(), committer, http_addr };
         Ok(Self { tasks, handle, grace })
     }
 
@@ -97,6 +100,11 @@ impl Handle {
     /// What `/readyz` says.
     pub fn progress(&self) -> watch::Receiver<Snapshot> {
         self.progress.subscribe()
+    }
+
+    /// What takes commands for the ledger, once the node has found its streams.
+    pub fn committer(&self) -> Option<Committer> {
+        self.committer.get().cloned()
     }
 
     /// Waits until the node has caught up; false when it never will (refused, failed or stopped).

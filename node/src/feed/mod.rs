@@ -30,6 +30,7 @@ pub(crate) use leader::{Ends, Leader};
 
 use crate::app::{App, Tables};
 use crate::limits::{APPLY_QUEUE_STEPS, RETRY_PAUSE, WISHES_QUEUE};
+use crate::orders::{Committer, committer};
 use crate::progress::StreamName;
 use crate::shutdown::{Failure, Tasks};
 
@@ -110,10 +111,25 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
     tasks
         .spawn_thread("pannier-apply", move || applier.run())
         .map_err(|error| format!("starting the apply thread: {error}; raise the limit of threads"))?;
+    start_committer(app, tasks, &broker, &streams)?;
     tasks.spawn("link", link(Arc::clone(app), tasks.clone(), broker.clone()));
     tasks.spawn("watch", watch::run(Arc::clone(app), tasks.clone()));
     let (app, tasks_of) = (Arc::clone(app), tasks.clone());
     tasks.spawn("publisher", effects::Publisher { app, tasks: tasks_of, broker, streams, wishes }.run());
+    Ok(())
+}
+
+/// Commands can be taken from here on; their verdicts come once the tables are there.
+fn start_committer(app: &Arc<App>, tasks: &Tasks, broker: &Broker, streams: &Streams) -> Result<(), String> {
+    let clock = Arc::clone(app);
+    let (committer, commit) = Committer::new(committer::Options {
+        broker: broker.clone(),
+        streams: streams.clone(),
+        node: app.config.node_name(),
+        now: Box::new(move || clock.clock.now()),
+    });
+    app.committer.set(committer).map_err(|_| "the feed of a node was started twice; this is a bug")?;
+    tasks.spawn("orders", commit.run(tasks.token()));
     Ok(())
 }
 

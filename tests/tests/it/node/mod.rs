@@ -3,6 +3,7 @@
 mod feed;
 mod gate;
 mod http;
+mod orders;
 
 use std::time::Duration;
 
