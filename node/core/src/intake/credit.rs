@@ -11,13 +11,13 @@ impl Desk<'_> {
     pub(super) fn credit(&self, amount: Decimal) -> Option<CreditUse> {
         let owner = self.catalog.policies.owner(Table::Credit, None, None);
         let upward = std::iter::once(&self.account.account).chain(&self.account.ancestors);
-        let with_row = upward.filter_map(|record| {
+        let mut with_row = upward.filter_map(|record| {
             let mut chains = self.ledger.chains.iter();
             let counts = |source| owner.is_none_or(|owner| owner == source);
             let chain = chains
                 .find(|chain| counts(&chain.source) && chain.rows.find_credit(record.account).is_some())?;
             Some(CreditUse { account: record.id.clone(), source: chain.source.clone(), amount })
         });
-        with_row.last()
+        with_row.next_back()
     }
 }
