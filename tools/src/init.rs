@@ -22,10 +22,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let broker = args.broker.connect("pannier init").await?;
     let streams = pannier_streams::init(&broker, &args.broker.prefix, usize::from(args.replicas)).await?;
     rules::begin(&broker, &streams).await?;
-    let Streams { ledger, catalog, review, incarnation, .. } = &streams;
+    let Streams { ledger, catalog, review, dispatch, history, incarnation, .. } = &streams;
+    let names = [ledger, catalog, review, dispatch, history].map(String::as_str);
     if args.json {
-        let names = [ledger, catalog, review];
         return data(serde_json::json!({ "incarnation": incarnation, "streams": names }));
     }
-    data(format_args!("incarnation {incarnation}: streams {ledger}, {catalog}, {review} are as they must be"))
+    data(format_args!("incarnation {incarnation}: streams {} are as they must be", names.join(", ")))
 }

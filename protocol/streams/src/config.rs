@@ -6,13 +6,17 @@
 //! field by field, unknown fields included. Replicas, placement and description are the operator's.
 //!
 //! `created` is no identity (a stream can be made again within its precision and after a clock change):
-//! the *incarnation*, drawn at `init`, is kept in the metadata of ledger and catalog.
+//! the *incarnation*, drawn at `init`, is kept in the metadata of ledger and catalog. It is kept in those of
+//! dispatches and history too: an order's id is derived, so the dispatches of a ledger before would stand
+//! in the place of this one's.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+use async_nats::jetstream::stream::{
+    Config, DiscardPolicy, RetentionPolicy, Source, StorageType, SubjectTransform,
+};
 use pannier_protocol::Incarnation;
 use pannier_protocol::limits::MESSAGE_BYTES_MAX;
 use pannier_protocol::subject::Prefix;
@@ -20,7 +24,10 @@ use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::connect::Broker;
-use crate::limits::{CONFIG_ATTEMPTS_MAX, DUPLICATE_WINDOW, HEADER_BYTES_MAX, RECONNECT_DELAY_MAX};
+use crate::limits::{
+    CONFIG_ATTEMPTS_MAX, DISPATCH_AGE_MAX, DUPLICATE_WINDOW, HEADER_BYTES_MAX, HISTORY_AGE_MAX,
+    RECONNECT_DELAY_MAX,
+};
 use crate::stored::{ReadError, StreamInfo, stream_info};
 
 /// Key of the incarnation in a stream's metadata.
@@ -37,6 +44,10 @@ pub struct Streams {
     pub ledger: String,
     pub catalog: String,
     pub review: String,
+    /// What backends are asked to do.
+    pub dispatch: String,
+    /// The life of orders, copied from the ledger by the broker.
+    pub history: String,
     pub incarnation: Incarnation,
 }
 
@@ -51,7 +62,9 @@ pub struct Difference {
 /// Why the streams cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ConfigError {
-    #[error("there is no stream {stream}; create the streams of this deployment once with `pannier init`")]
+    #[error(
+        "there is no stream {stream}; run `pannier init`, which creates those that are missing and changes no other"
+    )]
     Missing { stream: String },
     #[error(
         "stream {stream} is not what it must be:\n{}\ncorrect it, or start with a new prefix",
@@ -63,10 +76,10 @@ pub enum ConfigError {
     )]
     NoIncarnation { stream: String },
     #[error(
-        "{ledger} belongs to incarnation {of_ledger} and {catalog} to {of_catalog}: one of them was made \
-         anew; restore it, or remove both and run `pannier init`"
+        "{ledger} belongs to incarnation {of_ledger} and {other} to {of_other}: one of them was made anew; \
+         restore it, or remove all streams of this prefix and run `pannier init`"
     )]
-    TwoIncarnations { ledger: String, of_ledger: Incarnation, catalog: String, of_catalog: Incarnation },
+    TwoIncarnations { ledger: String, of_ledger: Incarnation, other: String, of_other: Incarnation },
     #[error("creating stream {stream} failed: {reason}")]
     NotCreated { stream: String, reason: String },
     #[error(transparent)]
@@ -117,9 +130,12 @@ pub async fn init(broker: &Broker, prefix: &Prefix, replicas: usize) -> Result<S
 pub async fn open(broker: &Broker, prefix: &Prefix) -> Result<Streams, ConfigError> {
     let [ledger, catalog] = [prefix.stream("LEDGER"), prefix.stream("CATALOG")];
     let of_ledger = incarnation_of(broker, &ledger).await?;
-    let of_catalog = incarnation_of(broker, &catalog).await?;
-    if of_ledger != of_catalog {
-        return Err(ConfigError::TwoIncarnations { ledger, of_ledger, catalog, of_catalog });
+    let [review, dispatch, history] = ["REVIEW", "DISPATCH", "HISTORY"].map(|name| prefix.stream(name));
+    for other in [&catalog, &dispatch, &history] {
+        let (of_other, other) = (incarnation_of(broker, other).await?, other.clone());
+        if of_ledger != of_other {
+            return Err(ConfigError::TwoIncarnations { ledger, of_ledger, other, of_other });
+        }
     }
     for config in configs(prefix, &of_ledger, 1) {
         let stream = config.name.clone();
@@ -130,8 +146,8 @@ pub async fn open(broker: &Broker, prefix: &Prefix) -> Result<Streams, ConfigErr
             return Err(ConfigError::Differs { stream, differences });
         }
     }
-    let review = prefix.stream("REVIEW");
-    Ok(Streams { prefix: prefix.clone(), ledger, catalog, review, incarnation: of_ledger })
+    let (prefix, incarnation) = (prefix.clone(), of_ledger);
+    Ok(Streams { prefix, ledger, catalog, review, dispatch, history, incarnation })
 }
 
 async fn incarnation_of(broker: &Broker, stream: &str) -> Result<Incarnation, ConfigError> {
@@ -164,7 +180,7 @@ fn draw_incarnation(broker: &Broker) -> Incarnation {
 }
 
 /// What each stream of the deployment must be.
-fn configs(prefix: &Prefix, incarnation: &Incarnation, replicas: usize) -> [Config; 3] {
+fn configs(prefix: &Prefix, incarnation: &Incarnation, replicas: usize) -> Vec<Config> {
     let metadata = HashMap::from([(METADATA_INCARNATION.to_owned(), incarnation.to_string())]);
     let durable = |name: &str, subjects: Vec<String>| Config {
         name: prefix.stream(name),
@@ -186,7 +202,7 @@ fn configs(prefix: &Prefix, incarnation: &Incarnation, replicas: usize) -> [Conf
         metadata: metadata.clone(),
         ..Config::default()
     };
-    [
+    vec![
         durable("LEDGER", prefix.ledger()),
         durable("CATALOG", prefix.catalog()),
         // One entry a subject, which the broker itself holds to; browsed, and cleaned up by operators.
@@ -199,7 +215,27 @@ fn configs(prefix: &Prefix, incarnation: &Incarnation, replicas: usize) -> [Conf
             metadata: HashMap::new(),
             ..durable("REVIEW", prefix.review())
         },
+        // Create-only holds as long as the message does: longer than an order can stay open.
+        Config { max_age: DISPATCH_AGE_MAX, ..durable("DISPATCH", prefix.dispatches()) },
+        Config {
+            max_age: HISTORY_AGE_MAX,
+            sources: Some(vec![life_of_orders(prefix)]),
+            // The broker adds a header that names the origin: a limit as tight as the ledger's would end the
+            // copying at the first message that fills it.
+            max_message_size: (MESSAGE_BYTES_MAX + 2 * HEADER_BYTES_MAX) as i32,
+            ..durable("HISTORY", Vec::new())
+        },
     ]
+}
+
+/// Several filters of one source are spelled as transforms; one without a destination leaves the subject as it is.
+fn life_of_orders(prefix: &Prefix) -> Source {
+    let same = |subject| SubjectTransform { source: subject, destination: String::new() };
+    Source {
+        name: prefix.stream("LEDGER"),
+        subject_transforms: prefix.history().into_iter().map(same).collect(),
+        ..Source::default()
+    }
 }
 
 fn wanted(config: &Config) -> serde_json::Map<String, Value> {

@@ -1,4 +1,4 @@
-//! Messages of which a subject has one for ever: reviews, and later dispatches.
+//! Messages of which a subject has one for ever: reviews and dispatches.
 //!
 //! The message-id window would let a repetition through after two minutes; "expected last sequence of the
 //! subject: 0" holds as long as the message is there. Nobody owns these subjects, several nodes publish

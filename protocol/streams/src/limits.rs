@@ -30,6 +30,10 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 /// Room for headers beside the payload in a stream's largest message, in bytes.
 pub const HEADER_BYTES_MAX: usize = 4 * 1024;
+/// How long a dispatch is kept: longer than an order can stay open, since one that aged out could be made again.
+pub const DISPATCH_AGE_MAX: Duration = Duration::from_secs(120 * 24 * 60 * 60);
+/// How long the life of an order can be read back.
+pub const HISTORY_AGE_MAX: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// How often an unready broker is asked for a stream's configuration, one request timeout each.
 pub const CONFIG_ATTEMPTS_MAX: u32 = 10;
 
@@ -70,3 +74,21 @@ pub const BATCHES_MAX: usize = 8;
 pub const SUBSCRIPTION_MESSAGES_MAX: usize = 1 << 19;
 
 const _: () = assert!(SILENCE_MAX.as_millis() >= 3 * HEARTBEAT.as_millis());
+
+/// A pull request ends after this, so that one that was lost with a leader is made again.
+pub const PULL_EXPIRES: Duration = Duration::from_secs(2);
+/// Past its end a pull request is waited for this long: its answer may be on its way.
+pub const PULL_GRACE: Duration = Duration::from_secs(2);
+/// Between two attempts to open a work consumer, or to pull from one.
+pub const PULL_RETRY_DELAY: Duration = Duration::from_millis(500);
+/// A work consumer that has messages to give, and room, and gives none for so long is made anew.
+pub const WORK_STALLED_MAX: Duration = Duration::from_secs(10);
+/// A work consumer's message that nobody acknowledged or worked on for so long is given to another.
+pub const ACK_WAIT: Duration = Duration::from_secs(30);
+/// Who works on a message says so this many times within that.
+pub const IN_PROGRESS_PER_ACK_WAIT: u32 = 3;
+/// How often an acknowledgement that is not confirmed is sent again before the redelivery is left to it.
+pub const ACK_ATTEMPTS_MAX: u32 = 5;
+
+const _: () = assert!(IN_PROGRESS_PER_ACK_WAIT >= 2);
+const _: () = assert!(WORK_STALLED_MAX.as_secs() > 2 * PULL_EXPIRES.as_secs() + PULL_GRACE.as_secs());

@@ -301,6 +301,19 @@ impl Writer {
     }
 }
 
+/// Who claimed a subject after `epoch` did; who acts outside the ledger on the strength of its claim asks this
+/// before each act, for a fenced publish would come too late.
+pub async fn fenced_by(
+    broker: &Broker,
+    streams: &Streams,
+    subject: &Subject,
+    epoch: &Epoch,
+) -> Result<Option<StreamSequence>, ReadError> {
+    let stream = if subject.in_ledger() { &streams.ledger } else { &streams.catalog };
+    let last = last_message(broker, stream, &streams.prefix.full(subject)).await?;
+    Ok(last.and_then(|last| if let Whose::Newer { by } = whose(&last, epoch) { Some(by) } else { None }))
+}
+
 fn place(streams: &Streams, chain: &Chain) -> (String, String) {
     let stream = if chain.subject.in_ledger() { &streams.ledger } else { &streams.catalog };
     (stream.clone(), streams.prefix.full(&chain.subject))

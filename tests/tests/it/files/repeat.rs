@@ -9,7 +9,7 @@ use pannier_core::rows::Rows;
 use pannier_protocol::codec::decode_envelope;
 use pannier_protocol::subject::Prefix;
 use pannier_protocol::{Change, Encoding};
-use pannier_streams::config;
+use pannier_streams::{Streams, config};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -78,7 +78,8 @@ async fn a_chain_is_repeated_when_a_node_asks() {
 async fn streams_that_were_made_anew_get_everything_again() {
     let mut site = loaded().await;
     let context = site.test.broker.context();
-    for stream in [&site.streams.ledger, &site.streams.catalog] {
+    let Streams { ledger, catalog, dispatch, history, .. } = &site.streams;
+    for stream in [ledger, catalog, dispatch, history] {
         context.delete_stream(stream).await.unwrap();
     }
     site.streams = config::init(&site.test.broker, &Prefix::default(), 1).await.unwrap();

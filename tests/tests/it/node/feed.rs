@@ -4,6 +4,7 @@ use futures_util::TryStreamExt;
 use pannier_node::progress::State;
 use pannier_node::{Failure, Node};
 use pannier_protocol::subject::Prefix;
+use pannier_streams::Streams;
 use pannier_streams::config::init;
 use pannier_tests::TestBroker;
 use serde_json::json;
@@ -100,7 +101,8 @@ async fn streams_made_anew_are_refused() {
     let run = Running::start().await;
     let (_, _, at) = run.load_item().await;
     assert_eq!(run.line(&at).await, "ok 10.00 10");
-    for name in [&run.streams.ledger, &run.streams.catalog] {
+    let Streams { ledger, catalog, dispatch, history, .. } = &run.streams;
+    for name in [ledger, catalog, dispatch, history] {
         run.test.broker.context().delete_stream(name).await.unwrap();
     }
     init(&run.test.broker, &Prefix::default(), 1).await.unwrap();

@@ -5,4 +5,5 @@ mod cluster;
 mod config;
 mod consumer;
 mod server;
+mod work;
 mod writer;
