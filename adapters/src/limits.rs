@@ -36,3 +36,28 @@ pub const ACKNOWLEDGED_UNWRITTEN_MAX: u64 = 256;
 pub const FAMILY_DEPTH_MAX: usize = 16;
 /// A file whose trailer is missing or wrong is parked when it has not grown for so long.
 pub const TRAILER_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Orders that a sink works on at once, and the most that a configuration may ask for.
+pub const SINK_ORDERS_DEFAULT: usize = 4;
+pub const SINK_ORDERS_MAX: usize = 256;
+/// Requests to a backend in a second and at once after a pause, unless the configuration says otherwise.
+pub const SINK_REQUESTS_PER_SECOND_DEFAULT: u32 = 10;
+pub const SINK_REQUESTS_BURST_DEFAULT: u32 = 4;
+/// A call that has no answer by then is given up: it may have been carried out.
+pub const SINK_CALL_MAX_DEFAULT: Duration = Duration::from_secs(30);
+/// First and longest pause before an order is tried again; jitter comes on top.
+pub const SINK_RETRY_DELAY_MIN: Duration = Duration::from_millis(200);
+pub const SINK_RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
+/// An order that fails so often while the backend answers others is given up.
+pub const SINK_ATTEMPTS_MAX: u32 = 12;
+/// How often one attempt lists the documents again because another process changed them.
+pub const SINK_ROUNDS_MAX: u32 = 8;
+/// Transient failures in a row that open the circuit breaker.
+pub const BREAKER_TRANSIENT_MAX: u32 = 5;
+/// How long the breaker is open, first and at most.
+pub const BREAKER_OPEN_MIN: Duration = Duration::from_secs(1);
+pub const BREAKER_OPEN_MAX: Duration = Duration::from_secs(60);
+/// Between two looks whether another process took over.
+pub const FENCE_INTERVAL: Duration = Duration::from_secs(5);
+/// What is in hand may take so long to end when a sink stops.
+pub const SINK_STOP_MAX: Duration = Duration::from_secs(10);

@@ -65,6 +65,7 @@ mod home;
 mod outbox;
 mod pack;
 mod row_key;
+pub mod sink;
 mod store;
 mod submit;
 #[cfg(test)]

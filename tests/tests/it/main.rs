@@ -6,4 +6,5 @@ mod cases;
 mod files;
 mod node;
 mod python;
+mod sink;
 mod streams;

@@ -72,10 +72,9 @@ async fn in_ledger(broker: &Broker, streams: &Streams) -> BTreeMap<String, Vec<(
 }
 
 async fn stored_at(mut ticket: Ticket) -> (StreamSequence, u32) {
-    match ticket.fate(PATIENCE).await {
-        Fate::Stored { position, index } => (position, index),
-        other => panic!("{other:?}"),
-    }
+    let fate = ticket.fate(PATIENCE).await;
+    let Fate::Stored { position, index } = fate else { panic!("{fate:?}") };
+    (position, index)
 }
 
 #[tokio::test]
