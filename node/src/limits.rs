@@ -58,6 +58,15 @@ pub const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// Commands that wait to be handed over to the ledger; further ones are answered 503.
 pub const COMMITTER_QUEUE: usize = 4_096;
+/// A command is judged expired when the broker stores it later than this after its receipt.
+pub const ORDER_JUDGE_BEFORE_MS: i64 = 30_000;
+/// How long a request waits to learn that its command is stored, and then for the verdict; after that it is 202.
+pub const ORDER_STORED_WAIT: Duration = Duration::from_secs(5);
+pub const ORDER_JUDGED_WAIT: Duration = Duration::from_secs(5);
+/// How often an order that is sent back is priced again.
+pub const ORDER_PRICED_COUNT_MAX: usize = 3;
+/// The outbox is looked at after every entry, and so often for what could not be published.
+pub const OUTBOX_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// A group of commands is closed once its first has waited so long.
 pub const ORDER_GROUP_WAIT: Duration = Duration::from_millis(2);
 /// Commands in one message, of which the wire bounds the number too.

@@ -30,6 +30,7 @@ pub(crate) use leader::{Ends, Leader};
 
 use crate::app::{App, Tables};
 use crate::limits::{APPLY_QUEUE_STEPS, RETRY_PAUSE, WISHES_QUEUE};
+use crate::orders::outbox::Outbox;
 use crate::orders::{Committer, committer};
 use crate::progress::StreamName;
 use crate::shutdown::{Failure, Tasks};
@@ -128,8 +129,15 @@ fn start_committer(app: &Arc<App>, tasks: &Tasks, broker: &Broker, streams: &Str
         node: app.config.node_name(),
         now: Box::new(move || clock.clock.now()),
     });
+    let outbox = Outbox {
+        app: Arc::clone(app),
+        broker: broker.clone(),
+        streams: streams.clone(),
+        committer: committer.clone(),
+    };
     app.committer.set(committer).map_err(|_| "the feed of a node was started twice; this is a bug")?;
     tasks.spawn("orders", commit.run(tasks.token()));
+    tasks.spawn("outbox", outbox.run(tasks.clone()));
     Ok(())
 }
 

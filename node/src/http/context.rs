@@ -59,6 +59,12 @@ fn is_correlation_id(value: &[u8]) -> bool {
     (1..=CORRELATION_ID_BYTES_MAX).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic)
 }
 
+/// As text, if it is one.
+pub(super) fn valid_traceparent(value: &HeaderValue) -> Option<String> {
+    let text = value.to_str().ok()?;
+    is_traceparent(text.as_bytes()).then(|| text.to_owned())
+}
+
 /// W3C trace context, version 00: `00-<32 hex>-<16 hex>-<2 hex>`, ids not all zero.
 fn is_traceparent(value: &[u8]) -> bool {
     let parts: Vec<&[u8]> = value.splitn(5, |byte| *byte == b'-').collect();

@@ -99,7 +99,7 @@ async fn answer(
 }
 
 /// The tables, once they are complete and as long as they can be trusted.
-fn readable(app: &App) -> Result<&Tables, Refusal> {
+pub(super) fn readable(app: &App) -> Result<&Tables, Refusal> {
     let snapshot = app.progress.read();
     match snapshot.state {
         // Requests that came before the word to stop are still answered.

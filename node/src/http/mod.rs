@@ -8,8 +8,10 @@
 mod admission;
 mod body;
 mod context;
+mod holds;
 mod lookup;
 mod negotiate;
+mod orders;
 pub(crate) mod query;
 mod refusal;
 pub(crate) mod routes;

@@ -10,6 +10,8 @@ use pannier_protocol::codec::EncodeError;
 use pannier_protocol::{AsOf, DecodeError};
 
 use crate::limits::RETRY_AFTER_SECONDS;
+use crate::orders::SubmitError;
+use crate::orders::desk::DeskError;
 
 pub(crate) const PROBLEM_CONTENT_TYPE: &str = "application/problem+json";
 
@@ -51,6 +53,21 @@ pub(crate) enum Refusal {
     UnknownAccount,
     #[error("the account is blocked by its source")]
     AccountBlocked,
+    #[error(
+        "send an Idempotency-Key header of 1 to 64 bytes, drawn once for this act and sent with every attempt at it"
+    )]
+    IdempotencyKeyMissing,
+    /// Not there, or not the caller's: the two must look alike.
+    #[error("no order or hold of this id is known; check the id")]
+    UnknownOrder,
+    #[error("{0}")]
+    KeyReused(DeskError),
+    #[error("{0}")]
+    LedgerUnavailable(DeskError),
+    #[error("{0}")]
+    OrderTooLarge(DeskError),
+    #[error("{0}")]
+    OrderInvalid(DeskError),
     #[error("the answer could not be encoded: {0}")]
     Encode(EncodeError),
 }
@@ -67,6 +84,19 @@ impl From<LookupRefusal> for Refusal {
     }
 }
 
+impl From<DeskError> for Refusal {
+    fn from(error: DeskError) -> Self {
+        match &error {
+            DeskError::KeyReused => Self::KeyReused(error),
+            DeskError::Submit(SubmitError::TooLarge { .. }) => Self::OrderTooLarge(error),
+            DeskError::Submit(SubmitError::Invalid { .. }) => Self::OrderInvalid(error),
+            DeskError::Submit(SubmitError::Unavailable | SubmitError::Busy)
+            | DeskError::OutOfReach
+            | DeskError::PricedAgain => Self::LedgerUnavailable(error),
+        }
+    }
+}
+
 impl Refusal {
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
@@ -74,7 +104,9 @@ impl Refusal {
             Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
             Self::NotAcceptable => ErrorCode::NotAcceptable,
             Self::UnsupportedMediaType(_) => ErrorCode::UnsupportedMediaType,
-            Self::TooLarge { .. } | Self::Body(DecodeError::TooLarge { .. }) => ErrorCode::TooLarge,
+            Self::TooLarge { .. } | Self::Body(DecodeError::TooLarge { .. }) | Self::OrderTooLarge(_) => {
+                ErrorCode::TooLarge
+            }
             Self::BodyTimeout { .. }
             | Self::BodyBroken { .. }
             | Self::Body(
@@ -84,7 +116,12 @@ impl Refusal {
                 | DecodeError::Malformed { .. },
             )
             | Self::Parameter { .. }
+            | Self::OrderInvalid(_)
             | Self::BeyondEnd { .. } => ErrorCode::InvalidRequest,
+            Self::IdempotencyKeyMissing => ErrorCode::IdempotencyKeyMissing,
+            Self::UnknownOrder => ErrorCode::UnknownOrder,
+            Self::KeyReused(_) => ErrorCode::KeyReused,
+            Self::LedgerUnavailable(_) => ErrorCode::LedgerUnavailable,
             Self::Behind { .. } => ErrorCode::Behind,
             Self::NotReady { .. } => ErrorCode::NotReady,
             Self::Busy { .. } | Self::BulkShed { .. } => ErrorCode::TooManyRequests,

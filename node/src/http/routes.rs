@@ -10,6 +10,12 @@ use super::refusal::Refusal;
 pub(crate) enum Route {
     Lookup,
     LookupItem,
+    Orders,
+    Order,
+    OrderEvents,
+    OrderCancel,
+    Holds,
+    Hold,
     OpenApi,
     Health,
     Ready,
@@ -17,14 +23,32 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Lookup, Self::LookupItem, Self::OpenApi, Self::Health, Self::Ready, Self::Metrics];
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Lookup,
+        Self::LookupItem,
+        Self::Orders,
+        Self::Order,
+        Self::OrderEvents,
+        Self::OrderCancel,
+        Self::Holds,
+        Self::Hold,
+        Self::OpenApi,
+        Self::Health,
+        Self::Ready,
+        Self::Metrics,
+    ];
 
     /// As documented, and as the metrics label.
     pub(crate) fn path(self) -> &'static str {
         match self {
             Self::Lookup => "/v1/price-availability",
             Self::LookupItem => "/v1/price-availability/{item}",
+            Self::Orders => "/v1/orders",
+            Self::Order => "/v1/orders/{order}",
+            Self::OrderEvents => "/v1/orders/{order}/events",
+            Self::OrderCancel => "/v1/orders/{order}/cancel",
+            Self::Holds => "/v1/holds",
+            Self::Hold => "/v1/holds/{hold}",
             Self::OpenApi => "/v1/openapi.json",
             Self::Health => "/healthz",
             Self::Ready => "/readyz",
@@ -35,22 +59,39 @@ impl Route {
     /// The `Allow` header.
     pub(crate) fn allow(self) -> &'static str {
         match self {
-            Self::Lookup => "POST",
-            Self::LookupItem | Self::OpenApi | Self::Health | Self::Ready | Self::Metrics => "GET, HEAD",
+            Self::Lookup | Self::Orders | Self::OrderCancel | Self::Holds => "POST",
+            Self::Hold => "DELETE, GET, HEAD, PATCH",
+            Self::LookupItem
+            | Self::Order
+            | Self::OrderEvents
+            | Self::OpenApi
+            | Self::Health
+            | Self::Ready
+            | Self::Metrics => "GET, HEAD",
         }
     }
 
-    /// The route of a path, and what stands for `{item}` in it, still percent-encoded.
+    /// The route of a path, and what stands for the part in braces, still percent-encoded.
     pub(crate) fn find<'a>(method: &Method, path: &'a str) -> (Option<Self>, Result<&'a str, Refusal>) {
-        let item = path.strip_prefix("/v1/price-availability/").unwrap_or_default();
-        let route = Self::ALL.into_iter().find(|route| match route {
-            Self::LookupItem => !item.is_empty() && !item.contains('/'),
-            Self::Lookup | Self::OpenApi | Self::Health | Self::Ready | Self::Metrics => route.path() == path,
-        });
-        let Some(found) = route else { return (None, Err(Refusal::NotFound)) };
-        let allow = found.allow();
+        let found = Self::ALL.into_iter().find_map(|route| Some((route, matched(route.path(), path)?)));
+        let Some((route, named)) = found else { return (None, Err(Refusal::NotFound)) };
+        let allow = route.allow();
         let allowed = allow.split(", ").any(|name| name == method.as_str());
-        (route, if allowed { Ok(item) } else { Err(Refusal::MethodNotAllowed { allow }) })
+        (Some(route), if allowed { Ok(named) } else { Err(Refusal::MethodNotAllowed { allow }) })
+    }
+}
+
+/// What stands for the part in braces; empty where the template has none. `None`: another path.
+fn matched<'a>(template: &str, path: &'a str) -> Option<&'a str> {
+    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+    let mut named = "";
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return Some(named),
+            (Some(part), Some(text)) if part.starts_with('{') && !text.is_empty() => named = text,
+            (Some(part), Some(text)) if part == text => {}
+            _ => return None,
+        }
     }
 }
 
@@ -75,6 +116,12 @@ mod tests {
         check("HEAD", "/v1/price-availability/a%2Fb", Some(Route::LookupItem), None);
         check("GET", "/v1/price-availability/a/b", None, Some("not_found"));
         check("POST", "/v1/price-availability/SKU-1", Some(Route::LookupItem), Some("method_not_allowed"));
+        check("POST", "/v1/orders", Some(Route::Orders), None);
+        check("GET", "/v1/orders/", None, Some("not_found"));
+        check("GET", "/v1/orders/abc", Some(Route::Order), None);
+        check("GET", "/v1/orders/abc/events", Some(Route::OrderEvents), None);
+        check("GET", "/v1/orders/abc/cancel", Some(Route::OrderCancel), Some("method_not_allowed"));
+        check("PATCH", "/v1/holds/abc", Some(Route::Hold), None);
         check("GET", "/healthz", Some(Route::Health), None);
         check("GET", "/readyz", Some(Route::Ready), None);
         check("GET", "/metrics", Some(Route::Metrics), None);

@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Body;
 
 use super::context::Context;
-use super::lookup;
 use super::refusal::Refusal;
 use super::routes::Route;
+use super::{holds, lookup, orders};
 use crate::app::App;
 use crate::metrics::{self, OfRequest};
 use crate::progress::{Progress, State};
@@ -25,14 +25,24 @@ where
     let (head, body) = request.into_parts();
     let (route, found) = Route::find(&head.method, head.uri.path());
     let result = match (route, found) {
-        (Some(route), Ok(item)) => {
+        (Some(route), Ok(named)) => {
             let caller = &app.anyone;
             match route {
                 Route::Lookup => lookup::post(app, caller, &head, body).await,
                 Route::LookupItem => {
                     let query = head.uri.query().unwrap_or_default();
-                    lookup::get(app, caller, &head.headers, item, query).await
+                    lookup::get(app, caller, &head.headers, named, query).await
                 }
+                Route::Orders => orders::place(app, caller, &head, body).await,
+                Route::Order => orders::show(app, caller, &head.headers, named),
+                Route::OrderEvents => orders::events(app, caller, &head.headers, named),
+                Route::OrderCancel => orders::cancel(app, caller, &head, body, named).await,
+                Route::Holds => holds::place(app, caller, &head, body).await,
+                Route::Hold => match head.method {
+                    Method::PATCH => holds::change(app, caller, &head, body, named).await,
+                    Method::DELETE => holds::release(app, caller, &head, named).await,
+                    _ => holds::show(app, caller, &head.headers, named),
+                },
                 Route::OpenApi => Ok(page("application/json", app.openapi.clone())),
                 Route::Health => Ok(page("text/plain; charset=utf-8", Bytes::from_static(b"alive\n"))),
                 Route::Ready => Ok(readiness(&app.progress)),

@@ -105,3 +105,51 @@ pub(super) fn parameter(name: &str) -> &'static str {
         _ => "",
     }
 }
+
+pub(super) const ORDER: &str = "3m5h9q2k7c0000000000000001";
+
+pub(super) fn order_request() -> Value {
+    json!({
+        "account": "C-1001", "ship_to": "C-1001-02", "purchase_order": "PO-778", "channel": "web",
+        "ship_complete": false, "references": {"cart": "8841"},
+        "lines": [{"line": "1", "item": "SKU-4711", "quantity": "12", "uom": "BX", "unit_price": "12",
+                   "if_short": "backorder"}],
+    })
+}
+
+pub(super) fn order_answer() -> Value {
+    json!({
+        "order": ORDER, "state": "accepted", "as_of": "7f3a.L81241.S0.P0", "account": "C-1001",
+        "purchase_order": "PO-778", "currency": "USD", "total": "144", "backend": "erp-1",
+        "lines": [{
+            "line": "1", "item": "SKU-4711", "state": "accepted", "reasons": [], "quantity": "12", "uom": "BX",
+            "promised": [{"quantity": "12", "date": "2026-11-23", "warehouse": "DAL"}],
+            "price": {"unit_price": "0.12", "per": "1", "uom": "EA", "extended": "144", "level": "customer_contract",
+                      "contract": "K-7", "row": {"source": "erp-1", "epoch": 412, "sequence": 8_812}},
+            "shipped": "0", "cancelled": "0", "returned": "0",
+        }],
+    })
+}
+
+pub(super) fn order_steps() -> Value {
+    json!({
+        "order": ORDER, "state": "accepted", "position": 81_241,
+        "steps": [{"id": "81241.0", "at": "2026-11-23T09:00:00Z", "state": "accepted", "what": "placed: accepted"}],
+    })
+}
+
+pub(super) fn hold_request() -> Value {
+    json!({
+        "account": "C-1001", "expires_at": "2026-11-23T09:15:00Z",
+        "lines": [{"line": "1", "item": "SKU-4711", "quantity": "12", "uom": "BX"}],
+    })
+}
+
+pub(super) fn hold_answer() -> Value {
+    json!({
+        "hold": ORDER, "state": "held", "as_of": "7f3a.L81241.S0.P0", "account": "C-1001",
+        "expires_at": "2026-11-23T09:15:00Z",
+        "lines": [{"line": "1", "item": "SKU-4711", "state": "accepted", "reasons": [], "quantity": "12", "uom": "BX",
+                   "promised": [{"quantity": "12", "date": "2026-11-23", "warehouse": "DAL"}]}],
+    })
+}

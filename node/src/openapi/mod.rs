@@ -3,11 +3,15 @@
 //! over all of them and still say nothing of examples and headers.
 
 mod examples;
+mod orders;
 #[cfg(test)]
 mod tests;
 
 use bytes::Bytes;
-use pannier_protocol::api::{ErrorCode, LookupAnswer, LookupRequest, Problem};
+use pannier_protocol::api::{
+    CancelRequest, ErrorCode, HoldAnswer, HoldChangeRequest, HoldRequest, LookupAnswer, LookupRequest,
+    OrderAnswer, OrderRequest, OrderSteps, Problem,
+};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -42,6 +46,12 @@ fn path(route: Route) -> Value {
     match route {
         Route::Lookup => json!({"post": lookup()}),
         Route::LookupItem => json!({"get": lookup_item()}),
+        Route::Orders => orders::orders(),
+        Route::Order => orders::order(),
+        Route::OrderEvents => orders::order_events(),
+        Route::OrderCancel => orders::order_cancel(),
+        Route::Holds => orders::holds(),
+        Route::Hold => orders::hold(),
         Route::OpenApi => json!({"get": plain(
             "This document", "application/json", json!({"type": "object"}), json!({"openapi": "3.1.0"}))}),
         Route::Health => json!({"get": plain(
@@ -182,6 +192,13 @@ fn schemas() -> Value {
     let mut all: Vec<(String, RefOr<Schema>)> = Vec::new();
     collect::<LookupRequest>(&mut all);
     collect::<LookupAnswer>(&mut all);
+    collect::<OrderRequest>(&mut all);
+    collect::<OrderAnswer>(&mut all);
+    collect::<OrderSteps>(&mut all);
+    collect::<CancelRequest>(&mut all);
+    collect::<HoldRequest>(&mut all);
+    collect::<HoldChangeRequest>(&mut all);
+    collect::<HoldAnswer>(&mut all);
     collect::<Problem>(&mut all);
     let schemas: Map<String, Value> = all.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
     Value::Object(schemas)

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use pannier_protocol::Encoding;
-use pannier_protocol::api::decode_lookup;
+use pannier_protocol::api::{decode_hold, decode_lookup, decode_order};
 
 use super::*;
 
@@ -69,7 +69,7 @@ fn every_code_is_documented_where_it_can_happen() {
     assert_eq!(named, ErrorCode::ALL.map(ErrorCode::as_str));
 }
 
-/// Codes of orders come with orders; the two of wrong paths belong to no path.
+/// The two of wrong paths belong to no path, and a request whose first is still running waits for its verdict.
 fn answered_today(code: ErrorCode) -> bool {
     match code {
         ErrorCode::InvalidRequest
@@ -82,14 +82,12 @@ fn answered_today(code: ErrorCode) -> bool {
         | ErrorCode::TooManyRequests
         | ErrorCode::Internal
         | ErrorCode::Behind
-        | ErrorCode::NotReady => true,
-        ErrorCode::IdempotencyKeyMissing
+        | ErrorCode::NotReady
+        | ErrorCode::IdempotencyKeyMissing
         | ErrorCode::UnknownOrder
-        | ErrorCode::NotFound
-        | ErrorCode::MethodNotAllowed
-        | ErrorCode::InProgress
         | ErrorCode::KeyReused
-        | ErrorCode::LedgerUnavailable => false,
+        | ErrorCode::LedgerUnavailable => true,
+        ErrorCode::NotFound | ErrorCode::MethodNotAllowed | ErrorCode::InProgress => false,
     }
 }
 
@@ -99,6 +97,14 @@ fn examples_are_what_the_types_read() {
     decode_lookup(Encoding::Json, request.as_bytes()).unwrap();
     let answer: LookupAnswer = serde_json::from_value(examples::answer()).unwrap();
     assert_eq!(json!(answer), examples::answer());
+    decode_order(Encoding::Json, examples::order_request().to_string().as_bytes()).unwrap();
+    decode_hold(Encoding::Json, examples::hold_request().to_string().as_bytes()).unwrap();
+    let order: OrderAnswer = serde_json::from_value(examples::order_answer()).unwrap();
+    assert_eq!(json!(order), examples::order_answer());
+    let hold: HoldAnswer = serde_json::from_value(examples::hold_answer()).unwrap();
+    assert_eq!(json!(hold), examples::hold_answer());
+    let steps: OrderSteps = serde_json::from_value(examples::order_steps()).unwrap();
+    assert_eq!(json!(steps), examples::order_steps());
     let query: Vec<String> =
         PARAMETERS.iter().map(|(name, _)| format!("{name}={}", examples::parameter(name))).collect();
     assert!(query.iter().all(|pair| !pair.ends_with('=')), "{query:?}");

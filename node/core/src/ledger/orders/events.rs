@@ -174,7 +174,7 @@ fn reached(order: &OrderRecord) -> OrderState {
     let done =
         |line: &LineRecord| line.shipped.checked_add(line.cancelled).is_none_or(|done| done >= line.quantity);
     match (shipped.is_positive(), order.lines.iter().all(done)) {
-        (true, _) if returned >= shipped => OrderState::Returned,
+        (true, true) if returned >= shipped => OrderState::Returned,
         (true, true) => OrderState::Shipped,
         (true, false) => OrderState::PartiallyShipped,
         (false, true) => OrderState::Cancelled,

@@ -45,7 +45,7 @@ pub use outbox::{Alarm, AlarmKind, OutboxEntries, OutboxEntry};
 pub use record::{Allocation, HoldRecord, LineRecord, OrderRecord, Promise, Take};
 pub use state::{ClosedOrder, OrdersReader};
 pub use stock::StockChains;
-pub use view::{hold_answer, order_answer, order_steps};
+pub use view::{hold_answer, order_answer, order_steps, shrunk_answer};
 
 use crate::dictionary::{Dictionary, ItemNo};
 use crate::ledger::PromiseRows;

@@ -1,11 +1,13 @@
 //! Records as the API shows them.
 
-use pannier_protocol::AsOf;
 use pannier_protocol::api::{
     HoldAnswer, HoldLineAnswer, OrderAnswer, OrderLineAnswer, OrderLineState, OrderState, OrderSteps,
 };
 
+use pannier_protocol::{AsOf, OrderId};
+
 use super::record::{HoldRecord, OrderRecord};
+use super::state::ClosedOrder;
 
 /// An order as of a position that is not before its own entry.
 pub fn order_answer(order: &OrderRecord, as_of: AsOf) -> OrderAnswer {
@@ -43,6 +45,24 @@ pub fn order_answer(order: &OrderRecord, as_of: AsOf) -> OrderAnswer {
         document: order.document.clone(),
         cancel_asked: order.cancel_asked,
         lines: lines.collect(),
+    }
+}
+
+/// What is left of an order that is long over.
+pub fn shrunk_answer(order: OrderId, closed: &ClosedOrder, as_of: AsOf) -> OrderAnswer {
+    OrderAnswer {
+        order,
+        state: closed.state,
+        as_of,
+        account: closed.account.clone(),
+        purchase_order: None,
+        reasons: Vec::new(),
+        currency: None,
+        total: None,
+        backend: None,
+        document: None,
+        cancel_asked: false,
+        lines: Vec::new(),
     }
 }
 

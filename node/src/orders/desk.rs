@@ -1,0 +1,87 @@
+//! One keyed command from a request to its verdict.
+
+use pannier_core::ledger::orders::{KeyId, KeyOutcome, KeyRecord, Operation};
+use pannier_protocol::order::Command;
+use pannier_protocol::{AccountId, AsOf, Fingerprint, IdempotencyKey, StreamSequence, Timestamp};
+
+use super::verdict::{Judged, judged};
+use super::{Fate, SubmitError};
+use crate::app::{App, Tables};
+use crate::limits::{ORDER_JUDGE_BEFORE_MS, ORDER_JUDGED_WAIT, ORDER_PRICED_COUNT_MAX, ORDER_STORED_WAIT};
+
+/// Who asks for what, under which key.
+pub(crate) struct Asked {
+    pub(crate) account: AccountId,
+    pub(crate) operation: Operation,
+    pub(crate) key: IdempotencyKey,
+    /// Of the request as it came.
+    pub(crate) fingerprint: Fingerprint,
+}
+
+/// What is known of a command in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answered {
+    Judged(KeyOutcome),
+    /// It is or may be in the ledger: to be asked again.
+    Pending,
+}
+
+/// Why nothing came of a command; under the same key it may be tried again, but for the first.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DeskError {
+    #[error("the key was used for another request of this account; draw a new key for a new request")]
+    KeyReused,
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    #[error("the ledger is out of reach; try again with the same key")]
+    OutOfReach,
+    #[error("prices or caps changed each time that it was judged; try again with the same key")]
+    PricedAgain,
+}
+
+/// Commits the command that `command` makes of (now, judge before), unless the key was used before, and waits for the
+/// verdict of this node's own fold. One that is sent back to be priced again is made anew.
+pub(crate) async fn settle<E: From<DeskError>>(
+    app: &App,
+    tables: &Tables,
+    asked: Asked,
+    mut command: impl FnMut(Timestamp, Timestamp) -> Result<Command, E>,
+) -> Result<Answered, E> {
+    let orders = tables.ledger.orders();
+    let id = KeyId { account: asked.account, operation: asked.operation, key: asked.key };
+    let same = |record: &KeyRecord| {
+        let own = record.fingerprint == asked.fingerprint;
+        if own { Ok(Answered::Judged(record.outcome)) } else { Err(DeskError::KeyReused) }
+    };
+    for _ in 0..ORDER_PRICED_COUNT_MAX {
+        if let Some(record) = orders.key(&id) {
+            return Ok(same(&record)?);
+        }
+        let committer = app.committer.get().filter(|_| app.progress.read().connected);
+        let committer = committer.ok_or(DeskError::OutOfReach)?;
+        let now = app.clock.now();
+        let command = command(now, now.plus_millis(ORDER_JUDGE_BEFORE_MS))?;
+        let mut ticket = committer.submit(command).map_err(DeskError::Submit)?;
+        let fate = ticket.fate(ORDER_STORED_WAIT).await;
+        match judged(&app.progress, &fate, ORDER_JUDGED_WAIT, || orders.key(&id)).await {
+            Judged::Verdict(record) => return Ok(same(&record)?),
+            Judged::NotPlaced => return Err(DeskError::OutOfReach.into()),
+            Judged::Pending if was_returned(app, &fate) => {}
+            Judged::Pending => return Ok(Answered::Pending),
+        }
+    }
+    Err(DeskError::PricedAgain.into())
+}
+
+/// Its entry was passed and left no record.
+fn was_returned(app: &App, fate: &Fate) -> bool {
+    let Fate::Stored { position, .. } = fate else { return false };
+    app.progress.read().applied.ledger >= *position
+}
+
+/// What an answer about orders rests on: the ledger alone.
+pub(crate) fn as_of(tables: &Tables) -> AsOf {
+    let none = StreamSequence(0);
+    let (incarnation, ledger) = (tables.incarnation.clone(), tables.ledger.position());
+    AsOf { incarnation, ledger, shared: none, partition: none }
+}
