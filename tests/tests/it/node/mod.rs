@@ -1,5 +1,6 @@
 //! A node against a real nats-server.
 
+mod checkout;
 mod feed;
 mod gate;
 mod http;
@@ -13,7 +14,9 @@ use pannier_node::progress::{Snapshot, State};
 use pannier_node::{Config, Node};
 use pannier_protocol::codec::encode_envelope;
 use pannier_protocol::subject::Subject;
-use pannier_protocol::{AsOf, Change, Encoding, Envelope, Epoch, SourceSequence, StreamSequence, Timestamp};
+use pannier_protocol::{
+    AsOf, Change, Encoding, Envelope, Epoch, SourceId, SourceSequence, StreamSequence, Timestamp,
+};
 use pannier_streams::Streams;
 use pannier_tests::TestBroker;
 use serde_json::{Value, json};
@@ -158,7 +161,7 @@ impl Publisher {
 
     fn envelope(&self, sequence: u64, changes: Value) -> Envelope {
         let changes: Vec<Change> = serde_json::from_value(changes).unwrap();
-        let source = self.subject.source().unwrap().clone();
+        let source = self.subject.source().cloned().unwrap_or_else(|| SourceId::new("operator").unwrap());
         Envelope::new(source, Some(self.epoch.clone()), SourceSequence(sequence), sequence, NOW, changes)
     }
 
