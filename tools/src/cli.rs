@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::{adapter, init, node, policy, publish, review, rules, sample, snapshot, up};
+use crate::{adapter, init, node, orders, policy, publish, review, rules, sample, snapshot, up};
 
 /// Price and availability for a distributor's checkout, from change streams, with proof of freshness.
 #[derive(Debug, Parser)]
@@ -48,6 +48,9 @@ enum Command {
     /// Snapshots that wait for an operator's word.
     #[command(subcommand)]
     Snapshot(snapshot::Command),
+    /// What operators decide about orders.
+    #[command(subcommand)]
+    Orders(orders::Command),
     /// Which version of the rules every node follows.
     #[command(subcommand)]
     Rules(rules::Command),
@@ -82,6 +85,7 @@ impl Cli {
             Command::Publish(args) => publish::run(args).await,
             Command::Policy(command) => policy::run(command).await,
             Command::Snapshot(command) => snapshot::run(command).await,
+            Command::Orders(command) => orders::run(command).await,
             Command::Rules(command) => rules::run(command).await,
             Command::Review(command) => review::run(command).await,
             Command::Sample(args) => sample::run(args),

@@ -6,6 +6,7 @@ mod chain;
 pub mod cli;
 pub mod init;
 pub mod node;
+pub mod orders;
 pub mod policy;
 pub mod publish;
 pub mod review;

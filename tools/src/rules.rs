@@ -75,12 +75,14 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
 
 /// A ledger that has no entry yet begins with the newest rules; one that has entries goes on under its own until an
 /// operator says otherwise.
-pub(crate) async fn begin(broker: &Broker, streams: &Streams) -> anyhow::Result<()> {
+/// Says whether the ledger is new.
+pub(crate) async fn begin(broker: &Broker, streams: &Streams) -> anyhow::Result<bool> {
     let ledger = stream_info(broker, &streams.ledger).await.context("read the ledger's state")?;
-    if ledger.last == StreamSequence(0) {
+    let is_new = ledger.last == StreamSequence(0);
+    if is_new {
         activate(broker, streams, RULE_VERSION).await?;
     }
-    Ok(())
+    Ok(is_new)
 }
 
 async fn activate(broker: &Broker, streams: &Streams, version: u32) -> anyhow::Result<AsOf> {

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use pannier_node::{Config, Node, StartError};
 use pannier_protocol::Timestamp;
+use pannier_protocol::order::Decision;
 use pannier_streams::Streams;
 use pannier_streams::server::{Finder, LocalServer, Options, ServerVersion};
 use tokio::task::JoinSet;
@@ -27,11 +28,13 @@ use crate::broker::{BrokerArgs, now};
 use crate::cli::told_to_stop;
 use crate::sample::requests::Documented;
 use crate::sample::{ContentArgs, POLICY};
-use crate::{policy, rules};
+use crate::{orders, policy, rules};
 
 /// What a newcomer can change at once: source `mine` comes before `wms-1` where nobody is named owner.
 const STOCK_CHANGE: &str =
     r#"{"stock_set":{"item":"SKU-4711","warehouse":"DAL","uom":"EA","on_hand":"500"}}"#;
+/// Orders of the sample wait for a backend of this name.
+const ROUTING: &str = "[[rules]]\nbackend = \"erp-1\"";
 /// Ports that are tried one after the other when the first is taken.
 const PORTS_TRIED_MAX: u16 = 100;
 
@@ -100,7 +103,10 @@ async fn start(home: &Home, args: &Args) -> anyhow::Result<Running> {
     let broker_args = BrokerArgs { nats: nats.clone(), prefix: Config::default().nats.prefix };
     let broker = broker_args.connect("pannier up").await?;
     let streams = pannier_streams::init(&broker, &broker_args.prefix, 1).await?;
-    rules::begin(&broker, &streams).await?;
+    if rules::begin(&broker, &streams).await? {
+        let routing = Decision::Routing(orders::routing(ROUTING)?);
+        orders::publish(&broker, &streams, routing).await.context("route the sample's orders")?;
+    }
     policy::apply(&broker, &streams, policy::parse(POLICY)?).await.context("apply the sample's policies")?;
     let sample = load::load(home, &args.content, &nats).await.context("load the sample")?;
     say("starting the node");
