@@ -37,8 +37,8 @@ pub struct ShowArgs {
 pub struct ActivateArgs {
     #[command(flatten)]
     broker: BrokerArgs,
-    #[arg(env = "PANNIER_RULES")]
-    version: u32,
+    #[arg(env = "PANNIER_RULES", value_name = "VERSION")]
+    rules: u32,
 }
 
 /// What a ledger says of its rules.
@@ -62,7 +62,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Activate(args) => {
             let (broker, streams) = args.broker.open("pannier rules").await?;
             let before = in_force(&broker, &streams).await?.version;
-            let version = args.version;
+            let version = args.rules;
             ensure!(version > before, "rule version {before} is in force; versions only rise");
             ensure!(
                 version <= RULE_VERSION,

@@ -191,3 +191,21 @@ async fn a_hold_keeps_stock_until_it_is_given_back() {
     assert_eq!((status, &unknown["code"]), (404, &json!("unknown_order")));
     running.node.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn while_the_ledger_is_out_of_reach_orders_are_refused_at_once_and_lookups_go_on() {
+    let (mut running, _wms) = checkout().await;
+    let (_, first) = place(&running.http, "k1", "4").await;
+    running.test.server.kill().await;
+    running.wait_for(|snapshot| !snapshot.connected).await;
+    let (status, refused) = place(&running.http, "k2", "3").await;
+    assert_eq!((status, &refused["code"]), (503, &json!("ledger_unavailable")));
+    // What is known is answered all the same.
+    assert_eq!(place(&running.http, "k1", "4").await.1["order"], first["order"]);
+    let lookup = running.http.get("/v1/price-availability/SKU-1?quantity=1").await.unwrap();
+    assert_eq!(lookup.status(), 200);
+    running.test.server.start_again().await.unwrap();
+    running.wait_for(|snapshot| snapshot.connected).await;
+    assert_eq!(place(&running.http, "k2", "3").await.1["state"], "accepted");
+    running.node.stop().await.unwrap();
+}
