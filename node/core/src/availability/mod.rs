@@ -6,7 +6,7 @@
 //! promises the same piece twice and half of a kit here and half there.
 //!
 //! The design: what one warehouse has of an item by day is read of the sources that own the rows, and the
-//! arithmetic of [`crate::sourcing`] spreads the line. What the plan takes is noted in [`Taken`] when the caller
+//! arithmetic of `crate::sourcing` spreads the line. What the plan takes is noted in [`Taken`] when the caller
 //! decides that the line stands, and the next line finds less.
 
 mod offers;
