@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use pannier_protocol::order::{
-    DecideOrder, Decision, DismissOrder, Redispatch, ReleaseOverlay, Routing, Verdict,
+    DecideOrder, Decision, DismissOrder, Redispatch, ReleaseOverlay, RouteRule, Routing, Verdict,
 };
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{AsOf, Change, LineId, MarkId, OrderId, SourceId};
@@ -72,6 +72,11 @@ pub struct RouteArgs {
     broker: BrokerArgs,
     #[arg(env = "PANNIER_ROUTES")]
     file: PathBuf,
+    /// Who decides.
+    #[arg(long, env = "PANNIER_BY", value_parser = MarkId::new)]
+    by: MarkId,
+    #[arg(long, env = "PANNIER_REASON")]
+    reason: String,
 }
 
 /// Prints a token to use as `at_least`.
@@ -81,18 +86,19 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Reject(args) => decided(args, Verdict::Reject),
         Command::Redispatch(RedispatchArgs { decide, closes, backend }) => {
             let DecideArgs { broker, order, by, reason } = decide;
-            (broker, Decision::Redispatch(Redispatch { order, closes, backend, by, reason }))
+            (broker, Decision::Redispatch(Redispatch { order, closes, backend, by, reason, keyed: None }))
         }
         Command::Dismiss(DecideArgs { broker, order, by, reason }) => {
-            (broker, Decision::Dismiss(DismissOrder { order, by, reason }))
+            (broker, Decision::Dismiss(DismissOrder { order, by, reason, keyed: None }))
         }
         Command::Release(ReleaseArgs { decide, line }) => {
             let DecideArgs { broker, order, by, reason } = decide;
-            (broker, Decision::ReleaseOverlay(ReleaseOverlay { order, line, by, reason }))
+            (broker, Decision::ReleaseOverlay(ReleaseOverlay { order, line, by, reason, keyed: None }))
         }
-        Command::Route(RouteArgs { broker, file }) => {
+        Command::Route(RouteArgs { broker, file, by, reason }) => {
             let text = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
-            (broker, Decision::Routing(routing(&text).with_context(|| file.display().to_string())?))
+            let rules = routes(&text).with_context(|| file.display().to_string())?;
+            (broker, Decision::Routing(Routing { rules, by, reason, keyed: None }))
         }
     };
     let (broker, streams) = broker.open("pannier orders").await?;
@@ -101,14 +107,20 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
 
 fn decided(args: DecideArgs, verdict: Verdict) -> (BrokerArgs, Decision) {
     let DecideArgs { broker, order, by, reason } = args;
-    (broker, Decision::Order(DecideOrder { order, verdict, by, reason }))
+    (broker, Decision::Order(DecideOrder { order, verdict, by, reason, keyed: None }))
 }
 
 /// The rules of a TOML file.
-pub(crate) fn routing(text: &str) -> anyhow::Result<Routing> {
-    let routing: Routing = toml::from_str(text)?;
-    anyhow::ensure!(!routing.rules.is_empty(), "no rule in it: write [[rules]] with a backend at least");
-    Ok(routing)
+pub(crate) fn routes(text: &str) -> anyhow::Result<Vec<RouteRule>> {
+    let Routes { rules } = toml::from_str(text)?;
+    anyhow::ensure!(!rules.is_empty(), "no rule in it: write [[rules]] with a backend at least");
+    Ok(rules)
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Routes {
+    rules: Vec<RouteRule>,
 }
 
 pub(crate) async fn publish(broker: &Broker, streams: &Streams, decision: Decision) -> anyhow::Result<AsOf> {
@@ -124,9 +136,9 @@ mod tests {
 
     #[test]
     fn routes_are_read_in_their_order() {
-        let told = routing("[[rules]]\ncompany = \"US\"\nbackend = \"erp-us\"\n[[rules]]\nbackend = \"erp\"")
+        let told = routes("[[rules]]\ncompany = \"US\"\nbackend = \"erp-us\"\n[[rules]]\nbackend = \"erp\"")
             .unwrap();
-        let backends: Vec<_> = told.rules.iter().map(|rule| rule.backend.to_string()).collect();
+        let backends: Vec<_> = told.iter().map(|rule| rule.backend.to_string()).collect();
         assert_eq!(backends, ["erp-us", "erp"]);
         for (text, want) in [
             ("rules = []", "no rule in it"),
@@ -134,7 +146,7 @@ mod tests {
             ("[[rules]]\nbackend = \"ERP\"", "source \"ERP\""),
             ("[[rules]]\nbackend = \"erp\"\ncolour = 1", "unknown field `colour`"),
         ] {
-            let error = format!("{:#}", routing(text).unwrap_err());
+            let error = format!("{:#}", routes(text).unwrap_err());
             assert!(error.contains(want), "{text}: {error}");
         }
     }

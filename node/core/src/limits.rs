@@ -62,6 +62,9 @@ pub const TABLE_SHARDS_SMALL: usize = 64;
 /// one of them still lock a shard of 4,000 only.
 pub const SCOPE_SHARDS: usize = 256;
 
+/// Orders that a dry run of routing names, of each old and new backend.
+pub const REROUTED_SHOWN_MAX: usize = 20;
+
 /// Ledger time for which a key is remembered. This and the next ones are part of rule version 2, in milliseconds.
 pub const KEY_KEPT_MS: i64 = 7 * DAY_MS;
 /// An order that is over shrinks to its outcome.

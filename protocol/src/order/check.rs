@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    ChangeHold, Command, Decision, LineProgress, Need, OrderEvent, OrderId, PlaceHold, PlaceOrder, StockLine,
-    StockTerms,
+    ChangeHold, Command, Decision, EditOrder, EditableFact, LineProgress, Need, OrderEvent, OrderId,
+    PlaceHold, PlaceOrder, StockLine, StockTerms,
 };
 use crate::LineId;
 use crate::change::check::{Check, ensure, not_negative, positive};
@@ -25,7 +25,7 @@ impl Command {
 impl OrderEvent {
     pub(crate) fn check(&self) -> Check {
         match self {
-            Self::Progressed(progressed) => progressed.lines.iter().try_for_each(check_progress),
+            Self::Progressed(progressed) => check_progress(&progressed.lines),
             Self::Failed(failed) => ensure(failed.generation > 0, "generation", "generations start at 1"),
             Self::Acknowledged(event) => ensure(event.generation > 0, "generation", "generations start at 1"),
             Self::Cancelled(_) => Ok(()),
@@ -37,6 +37,7 @@ impl Decision {
     pub(crate) fn check(&self) -> Check {
         match self {
             Self::Redispatch(again) => ensure(again.closes > 0, "closes", "generations start at 1"),
+            Self::Edit(edit) => check_edit(edit),
             Self::Order(_)
             | Self::Dismiss(_)
             | Self::ReleaseOverlay(_)
@@ -92,14 +93,29 @@ fn check_need(need: &Need, warehouses: usize) -> Check {
     ensure(need.cells.len() == warehouses, "lines.needs.cells", "one cell for each warehouse of the line")
 }
 
-fn check_progress(line: &LineProgress) -> Check {
-    for (field, quantity) in [
-        ("lines.shipped", line.shipped),
-        ("lines.cancelled", line.cancelled),
-        ("lines.returned", line.returned),
-        ("lines.restocked", line.restocked),
-    ] {
-        quantity.map_or(Ok(()), |quantity| not_negative(field, quantity))?;
+fn check_edit(edit: &EditOrder) -> Check {
+    let nothing = "neither facts to set nor facts to clear: to send it again as it is, redispatch it";
+    ensure(!edit.touched().is_empty(), "set", nothing)?;
+    let set = EditOrder { clear: Vec::new(), ..edit.clone() }.touched();
+    // References are cleared before others are put in; a single fact cannot be both.
+    let both = edit.clear.iter().any(|fact| *fact != EditableFact::References && set.contains(fact));
+    ensure(!both, "clear", "a fact is set and cleared")
+}
+
+fn check_progress(lines: &[LineProgress]) -> Check {
+    let mut names: BTreeSet<&LineId> = BTreeSet::new();
+    for line in lines {
+        ensure(names.insert(&line.line), "lines.line", "two lines have one name")?;
+        for (field, quantity) in [
+            ("lines.shipped", line.shipped),
+            ("lines.cancelled", line.cancelled),
+            ("lines.returned", line.returned),
+            ("lines.restocked", line.restocked),
+        ] {
+            quantity.map_or(Ok(()), |quantity| not_negative(field, quantity))?;
+        }
+        let back = line.returned.zip(line.restocked).is_none_or(|(returned, of_it)| of_it <= returned);
+        ensure(back, "lines.restocked", "more than was returned")?;
     }
     Ok(())
 }

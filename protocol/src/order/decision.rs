@@ -2,11 +2,30 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::OrderId;
+use super::{Fingerprint, OrderId};
 use crate::codec::{bounded, bounded_text};
 use crate::limits::{LIST_MAX, TEXT_BYTES_MAX};
 use crate::subject::Subject;
-use crate::{CompanyId, GroupId, LineId, MarkId, SourceId, StreamSequence, TerritoryId, WarehouseId};
+use crate::{
+    CompanyId, GroupId, IdempotencyKey, LineId, MarkId, SourceId, StreamSequence, TerritoryId, WarehouseId,
+};
+
+/// Under which key an act was asked for: whoever asks again with it is told what became of the first, and nothing
+/// happens twice. The fingerprint is of the request as it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActKey {
+    pub key: IdempotencyKey,
+    pub fingerprint: Fingerprint,
+}
+
+/// What every decision says beside what it decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Act<'a> {
+    pub by: &'a MarkId,
+    pub reason: &'a str,
+    pub keyed: Option<&'a ActKey>,
+}
 
 /// An order that is held for review is let through or refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +36,8 @@ pub struct DecideOrder {
     pub by: MarkId,
     #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
     pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyed: Option<ActKey>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +60,8 @@ pub struct Redispatch {
     pub by: MarkId,
     #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
     pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyed: Option<ActKey>,
 }
 
 /// A dead letter that nobody will replay: the order is closed, and what it promised is released.
@@ -49,6 +72,8 @@ pub struct DismissOrder {
     pub by: MarkId,
     #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
     pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyed: Option<ActKey>,
 }
 
 /// What an order promised counts as contained in the source's figures, though no change said so.
@@ -62,15 +87,22 @@ pub struct ReleaseOverlay {
     pub by: MarkId,
     #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
     pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyed: Option<ActKey>,
 }
 
 /// Which backend receives an order; the whole table, replaced. The first rule that matches decides, and an
 /// order that none matches is held for review.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Routing {
     #[serde(deserialize_with = "bounded::<_, _, LIST_MAX>")]
     pub rules: Vec<RouteRule>,
+    pub by: MarkId,
+    #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyed: Option<ActKey>,
 }
 
 /// Every condition that is stated must hold; a rule without one takes everything.
@@ -98,4 +130,6 @@ pub struct CatalogFloor {
     pub by: MarkId,
     #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
     pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyed: Option<ActKey>,
 }

@@ -6,6 +6,7 @@ mod check;
 mod command;
 mod decision;
 mod dispatch;
+mod edit;
 mod event;
 mod id;
 mod reason;
@@ -18,9 +19,11 @@ pub use command::{
     PlaceHold, PlaceOrder, PriceRecord, ReleaseHold, RouteFacts, RowOrigin,
 };
 pub use decision::{
-    CatalogFloor, DecideOrder, DismissOrder, Redispatch, ReleaseOverlay, RouteRule, Routing, Verdict,
+    Act, ActKey, CatalogFloor, DecideOrder, DismissOrder, Redispatch, ReleaseOverlay, RouteRule, Routing,
+    Verdict,
 };
 pub use dispatch::{Dispatch, DispatchKind, DispatchLine, PromisedPart};
+pub use edit::{EditOrder, EditableFact, EditedFacts};
 pub use event::{
     FailureClass, LineProgress, OrderAcknowledged, OrderCancelled, OrderFailed, OrderProgressed, Shipment,
     SourcePosition,
@@ -57,6 +60,7 @@ pub enum OrderEvent {
 pub enum Decision {
     Order(DecideOrder),
     Redispatch(Redispatch),
+    Edit(EditOrder),
     Dismiss(DismissOrder),
     ReleaseOverlay(ReleaseOverlay),
     Routing(Routing),
@@ -131,10 +135,37 @@ impl Decision {
         match self {
             Self::Order(_) => "decision.order",
             Self::Redispatch(_) => "decision.redispatch",
+            Self::Edit(_) => "decision.edit",
             Self::Dismiss(_) => "decision.dismiss",
             Self::ReleaseOverlay(_) => "decision.release_overlay",
             Self::Routing(_) => "decision.routing",
             Self::CatalogFloor(_) => "decision.catalog_floor",
+        }
+    }
+
+    /// Who decided, why, and under which key.
+    pub fn act(&self) -> Act<'_> {
+        let (by, reason, keyed) = match self {
+            Self::Order(it) => (&it.by, &it.reason, &it.keyed),
+            Self::Redispatch(it) => (&it.by, &it.reason, &it.keyed),
+            Self::Edit(it) => (&it.by, &it.reason, &it.keyed),
+            Self::Dismiss(it) => (&it.by, &it.reason, &it.keyed),
+            Self::ReleaseOverlay(it) => (&it.by, &it.reason, &it.keyed),
+            Self::Routing(it) => (&it.by, &it.reason, &it.keyed),
+            Self::CatalogFloor(it) => (&it.by, &it.reason, &it.keyed),
+        };
+        Act { by, reason, keyed: keyed.as_ref() }
+    }
+
+    /// The order that it is about, if it is about one.
+    pub fn order(&self) -> Option<&OrderId> {
+        match self {
+            Self::Order(it) => Some(&it.order),
+            Self::Redispatch(it) => Some(&it.order),
+            Self::Edit(it) => Some(&it.order),
+            Self::Dismiss(it) => Some(&it.order),
+            Self::ReleaseOverlay(it) => Some(&it.order),
+            Self::Routing(_) | Self::CatalogFloor(_) => None,
         }
     }
 }

@@ -109,7 +109,42 @@ fn events_and_decisions_say_what_is_wrong() {
         let want = format!("lines.{quantity}: must not be negative");
         check_field(EVENT, "event.progressed", field, &want);
     }
+    let line = |line: &str, rest: Value| {
+        let mut fields = json!({ "line": line });
+        fields.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        fields
+    };
+    for (lines, want) in [
+        (json!([line("1", json!({})), line("2", json!({}))]), "ok"),
+        (json!([line("1", json!({})), line("1", json!({}))]), "lines.line: two lines have one name"),
+        (json!([line("1", json!({"returned": "2", "restocked": "2"}))]), "ok"),
+        (json!([line("1", json!({"restocked": "2"}))]), "ok"),
+        (
+            json!([line("1", json!({"returned": "2", "restocked": "2.5"}))]),
+            "lines.restocked: more than was returned",
+        ),
+    ] {
+        check_field(EVENT, "event.progressed", ("/lines", lines), want);
+    }
     check_field(CONTROL, "decision.redispatch", ("/closes", json!(0)), &format!("closes: {first}"));
+    check_field(CONTROL, "decision.edit", ("/closes", json!(0)), "ok");
+    let nothing =
+        "set: neither facts to set nor facts to clear: to send it again as it is, redispatch it".to_owned();
+    check_field(CONTROL, "decision.edit", ("/set", json!({})), &nothing);
+    for (clear, want) in [
+        (json!(["requested_date"]), "clear: a fact is set and cleared"),
+        (json!(["references"]), "ok"),
+        (
+            json!(["lines"]),
+            "clear[0]: unknown variant `lines`, expected one of `ship_to_address`, `purchase_order`, \
+             `requested_date`, `references`",
+        ),
+    ] {
+        let mut edit = first_change("decision_edit");
+        edit["decision"]["edit"]["clear"] = clear;
+        let want = if want == "ok" { want.to_owned() } else { format!("changes[0].decision.edit.{want}") };
+        check_change(CONTROL, &edit.to_string(), &want);
+    }
 }
 
 #[test]

@@ -15,8 +15,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use pannier_node::{Config, Node, StartError};
-use pannier_protocol::Timestamp;
-use pannier_protocol::order::Decision;
+use pannier_protocol::order::{Decision, Routing};
+use pannier_protocol::{MarkId, Timestamp};
 use pannier_streams::Streams;
 use pannier_streams::server::{Finder, LocalServer, Options, ServerVersion};
 use tokio::task::JoinSet;
@@ -104,7 +104,9 @@ async fn start(home: &Home, args: &Args) -> anyhow::Result<Running> {
     let broker = broker_args.connect("pannier up").await?;
     let streams = pannier_streams::init(&broker, &broker_args.prefix, 1).await?;
     if rules::begin(&broker, &streams).await? {
-        let routing = Decision::Routing(orders::routing(ROUTING)?);
+        let (rules, by) = (orders::routes(ROUTING)?, MarkId::new("pannier-up")?);
+        let reason = "the sample has one ERP".to_owned();
+        let routing = Decision::Routing(Routing { rules, by, reason, keyed: None });
         orders::publish(&broker, &streams, routing).await.context("route the sample's orders")?;
     }
     policy::apply(&broker, &streams, policy::parse(POLICY)?).await.context("apply the sample's policies")?;

@@ -19,7 +19,7 @@ async fn checkout() -> (Running, Publisher) {
     let running = Running::start_with(|config| config.node.name = "n1".to_owned()).await;
     let mut control = running.publisher("ledger.control").await;
     control.send(json!([{"rule_version_activated": {"version": 2}}])).await;
-    let routing = json!([{"decision": {"routing": {"rules": [{"backend": "erp"}]}}}]);
+    let routing = json!([{"decision": {"routing": {"rules": [{"backend": "erp"}], "by": "jane", "reason": "one ERP"}}}]);
     control.send(routing).await;
     let (mut erp, wms, at) = running.load_item().await;
     let defaults =

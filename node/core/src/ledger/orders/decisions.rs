@@ -1,101 +1,170 @@
-//! What operators decide.
+//! What operators decide. Each decision ends in a sentence, of what changed or why nothing did: it is what whoever
+//! decided is answered, and what did nothing is an alarm besides.
 
 use pannier_protocol::api::OrderState;
-use pannier_protocol::order::{DecideOrder, Decision, DispatchKind, OrderReason, Redispatch, Verdict};
+use pannier_protocol::limits::ORDER_REFERENCES_MAX;
+use pannier_protocol::order::{
+    CatalogFloor, DecideOrder, Decision, DismissOrder, DispatchKind, EditOrder, EditableFact, OrderReason,
+    Redispatch, ReleaseOverlay, Routing, Verdict,
+};
 use pannier_protocol::{OrderId, StreamSequence};
 
+use super::keys::{ActOutcome, ActRecord};
 use super::outbox::AlarmKind;
 use super::place::accepted_state;
 use super::record::OrderRecord;
-use super::{At, Orders, life};
+use super::routing::RoutingRecord;
+use super::{At, Orders, life, routing};
+use crate::limits::KEY_KEPT_MS;
+
+/// What changed, or why nothing did.
+type Told = Result<String, String>;
 
 impl Orders {
+    /// The second decision with a key changes nothing: what became of the first is remembered.
     pub(super) fn decision(&mut self, at: &mut At<'_>, decision: &Decision) {
-        match decision {
+        let keyed = decision.act().keyed;
+        if keyed.is_some_and(|keyed| self.reader.act(&keyed.key).is_some()) {
+            return;
+        }
+        let told = match decision {
             Decision::Order(decided) => self.decide(at, decided),
             Decision::Redispatch(again) => self.redispatch(at, again),
-            Decision::Dismiss(dismiss) => {
-                let what = format!("dismissed by {}: {}", dismiss.by, dismiss.reason);
-                let Some(mut order) = self.decided(at, &dismiss.order, OrderState::Cancelled, &what) else {
-                    return;
-                };
-                order.reasons.push(OrderReason::Dismissed);
-                self.close(at, order, OrderState::Cancelled, what);
-            }
-            Decision::ReleaseOverlay(release) => {
-                let what = format!("what it promised is released by {}: {}", release.by, release.reason);
-                if let Some(order) = self.reader.order(&release.order) {
-                    let line = release.line.as_ref().map(|line| line.as_str());
-                    self.release_overlay(at, (*order).clone(), line, what);
-                }
-            }
-            Decision::Routing(routing) => self.index.routing = routing.clone(),
-            Decision::CatalogFloor(floor) => {
-                let known = self.index.floors.entry(floor.subject.to_string()).or_insert(StreamSequence(0));
-                *known = (*known).max(floor.position);
-            }
+            Decision::Edit(edit) => self.edit(at, edit),
+            Decision::Dismiss(dismiss) => self.dismiss(at, dismiss),
+            Decision::ReleaseOverlay(release) => self.release(at, release),
+            Decision::Routing(routing) => Ok(self.route_by(at, routing)),
+            Decision::CatalogFloor(floor) => Ok(self.raise_floor(floor)),
+        };
+        if let Err(reason) = &told {
+            at.alarm(self, AlarmKind::Event, decision.order().copied(), reason.clone());
         }
+        let Some(keyed) = keyed else { return };
+        let outcome = told.map_or_else(ActOutcome::Ignored, ActOutcome::Changed);
+        let until = at.stock.now.plus_millis(KEY_KEPT_MS);
+        let record = ActRecord { fingerprint: keyed.fingerprint, outcome, position: at.position, until };
+        self.put_act(keyed.key.clone(), Some(record));
     }
 
-    /// The order, if the decision can follow its state; a decision that comes too late is told.
-    fn decided(
-        &mut self,
-        at: &mut At<'_>,
-        order: &OrderId,
-        to: OrderState,
-        what: &str,
-    ) -> Option<OrderRecord> {
+    /// The order, if the decision can follow its state.
+    fn decided(&self, order: &OrderId, to: OrderState, what: &str) -> Result<OrderRecord, String> {
         let found = self.reader.order(order);
         let state = found.as_ref().map_or("not known", |order| life::name(order.state));
         let may = found.filter(|order| order.state != to && life::may(order.state, to));
-        if may.is_none() {
-            let reason = format!("order {order} is {state}, so nothing came of this: {what}");
-            at.alarm(self, AlarmKind::Event, Some(*order), reason);
-        }
+        let may = may.ok_or_else(|| format!("order {order} is {state}, so nothing came of this: {what}"));
         may.map(|order| (*order).clone())
     }
 
-    fn decide(&mut self, at: &mut At<'_>, decided: &DecideOrder) {
+    fn decide(&mut self, at: &mut At<'_>, decided: &DecideOrder) -> Told {
         let by = format!("by {}: {}", decided.by, decided.reason);
-        let is_held =
-            self.reader.order(&decided.order).is_some_and(|order| order.state == OrderState::Review);
-        let to = match decided.verdict {
-            Verdict::Approve if is_held => OrderState::Accepted,
-            Verdict::Reject => OrderState::Rejected,
-            // Only what is held can be let through.
-            Verdict::Approve => OrderState::Pending,
-        };
-        let Some(mut order) = self.decided(at, &decided.order, to, &by) else { return };
         match decided.verdict {
             Verdict::Approve => {
-                if order.backend.is_none() {
-                    order.backend = super::routing::route(&self.index.routing, &order.placed, &order.lines);
-                }
-                if order.backend.is_none() {
-                    let reason = format!(
-                        "order {} has no backend: publish a routing rule for it first",
+                let what = format!("approved {by}");
+                let order = self.decided(&decided.order, OrderState::Accepted, &what)?;
+                if order.state != OrderState::Review {
+                    let state = life::name(order.state);
+                    return Err(format!(
+                        "order {} is {state}; only one in review is approved",
                         decided.order
-                    );
-                    return at.alarm(self, AlarmKind::Order, Some(decided.order), reason);
+                    ));
                 }
-                self.reopen(at, order, format!("approved {by}"));
+                self.let_through(at, order, what)
             }
             Verdict::Reject => {
+                let what = format!("rejected {by}");
+                let mut order = self.decided(&decided.order, OrderState::Rejected, &what)?;
                 order.reasons.push(OrderReason::RejectedByOperator);
-                self.close(at, order, OrderState::Rejected, format!("rejected {by}"));
+                self.close(at, order, OrderState::Rejected, what.clone());
+                Ok(what)
             }
         }
     }
 
-    fn redispatch(&mut self, at: &mut At<'_>, again: &Redispatch) {
+    fn redispatch(&mut self, at: &mut At<'_>, again: &Redispatch) -> Told {
         let what = format!("generation {} is closed by {}: {}", again.closes, again.by, again.reason);
-        let is_open = self.reader.order(&again.order).is_some_and(|order| order.generation == again.closes);
-        let to = if is_open { OrderState::Accepted } else { OrderState::Pending };
-        let Some(mut order) = self.decided(at, &again.order, to, &what) else { return };
+        let mut order = self.decided(&again.order, OrderState::Accepted, &what)?;
+        is_at(&order, again.closes)?;
         if let Some(backend) = &again.backend {
             order.backend = Some(backend.clone());
         }
-        self.reopen(at, order, what);
+        self.let_through(at, order, what)
+    }
+
+    fn edit(&mut self, at: &mut At<'_>, edit: &EditOrder) -> Told {
+        let touched: Vec<&str> = edit.touched().into_iter().map(EditableFact::as_str).collect();
+        let what = format!("edited ({}) by {}: {}", touched.join(", "), edit.by, edit.reason);
+        let mut order = self.decided(&edit.order, OrderState::Accepted, &what)?;
+        if !matches!(order.state, OrderState::Review | OrderState::DeadLettered) {
+            let state = life::name(order.state);
+            return Err(format!(
+                "order {} is {state}; only one in review or in the dead letters is edited",
+                edit.order
+            ));
+        }
+        is_at(&order, edit.closes)?;
+        let facts = edit.applied_to(order.facts());
+        if facts.references.len() > ORDER_REFERENCES_MAX {
+            return Err(format!(
+                "order {} would have more than {ORDER_REFERENCES_MAX} references: clear some",
+                edit.order
+            ));
+        }
+        order.edited = Some(Box::new(facts));
+        self.let_through(at, order, what)
+    }
+
+    fn dismiss(&mut self, at: &mut At<'_>, dismiss: &DismissOrder) -> Told {
+        let what = format!("dismissed by {}: {}", dismiss.by, dismiss.reason);
+        let mut order = self.decided(&dismiss.order, OrderState::Cancelled, &what)?;
+        if order.state != OrderState::DeadLettered {
+            let state = life::name(order.state);
+            return Err(format!(
+                "order {} is {state}; only a dead letter is dismissed: reject it in review, or cancel it",
+                dismiss.order
+            ));
+        }
+        order.reasons.push(OrderReason::Dismissed);
+        self.close(at, order, OrderState::Cancelled, what.clone());
+        Ok(what)
+    }
+
+    fn release(&mut self, at: &mut At<'_>, release: &ReleaseOverlay) -> Told {
+        let what = format!("what it promised is released by {}: {}", release.by, release.reason);
+        let order = self.reader.order(&release.order);
+        let order = order.ok_or_else(|| format!("order {} is not known or long over", release.order))?;
+        let line = release.line.as_ref();
+        if let Some(line) = line.filter(|line| order.lines.iter().all(|record| record.line != **line)) {
+            return Err(format!("order {} has no line {line}", release.order));
+        }
+        self.release_overlay(at, (*order).clone(), line.map(|line| line.as_str()), what.clone());
+        Ok(what)
+    }
+
+    fn route_by(&mut self, at: &At<'_>, routing: &Routing) -> String {
+        let Routing { rules, by, reason, .. } = routing.clone();
+        let what = format!("orders are routed by {} rules of {by}: {reason}", rules.len());
+        let record = RoutingRecord { rules, by, reason, position: at.position };
+        self.digest = self.digest.wrapping_add(self.reader.0.set_routing(record));
+        what
+    }
+
+    fn raise_floor(&mut self, floor: &CatalogFloor) -> String {
+        let known = self.index.floors.entry(floor.subject.to_string()).or_insert(StreamSequence(0));
+        *known = (*known).max(floor.position);
+        format!("orders priced before {known} of {} are priced again", floor.subject)
+    }
+
+    /// Sends an order to its backend as the next generation; one that no rule took is routed now.
+    fn let_through(&mut self, at: &mut At<'_>, mut order: OrderRecord, what: String) -> Told {
+        if order.backend.is_none() {
+            order.backend = routing::route(self.reader.routing().rules(), &order.placed, &order.lines);
+        }
+        if order.backend.is_none() {
+            let id = order.placed.order;
+            return Err(format!("order {id} has no backend: publish a routing rule for it first"));
+        }
+        self.reopen(at, order, what.clone());
+        Ok(what)
     }
 
     /// Takes what is still in the outbox of the generation before out, and opens the next.
@@ -115,4 +184,15 @@ impl Orders {
         self.put_order(at, order);
         self.show_order(at, &id);
     }
+}
+
+/// A decision about a generation that is closed already was made by somebody who saw less.
+fn is_at(order: &OrderRecord, closes: u32) -> Result<(), String> {
+    let (id, open) = (order.placed.order, order.generation);
+    let is_open = open == closes;
+    is_open.then_some(()).ok_or_else(|| {
+        format!(
+            "order {id} is at generation {open}, not at {closes}: look at it again, and decide about that"
+        )
+    })
 }

@@ -158,7 +158,8 @@ fn advance(line: &mut LineRecord, progress: &LineProgress) {
         |known: &mut Decimal, told: Option<Decimal>| *known = told.map_or(*known, |told| told.max(*known));
     raise(&mut line.shipped, progress.shipped);
     raise(&mut line.returned, progress.returned);
-    raise(&mut line.restocked, progress.restocked);
+    let returned = line.returned;
+    raise(&mut line.restocked, progress.restocked.map(|of_it| of_it.min(returned)));
     let before = line.cancelled;
     raise(&mut line.cancelled, progress.cancelled.map(|cancelled| cancelled.min(line.quantity)));
     line.give_back(line.cancelled.checked_sub(before).map_or(Decimal::ZERO, Decimal::clamped));

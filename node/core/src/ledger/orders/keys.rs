@@ -1,4 +1,5 @@
-//! Idempotency records: what a key was used for, for 7 days of ledger time.
+//! Idempotency records: what a key was used for, for 7 days of ledger time. Those of operators' acts stand apart: they
+//! belong to no account, and what became of an act is told by its record alone.
 
 use pannier_protocol::order::KeyedBy;
 use pannier_protocol::{AccountId, Fingerprint, HoldId, IdempotencyKey, OrderId, StreamSequence, Timestamp};
@@ -41,6 +42,25 @@ pub enum KeyOutcome {
     Unknown,
     /// It came after `judge_before`; for good.
     Expired,
+}
+
+/// What became of the first act of an operator with a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ActRecord {
+    pub fingerprint: Fingerprint,
+    pub outcome: ActOutcome,
+    pub position: StreamSequence,
+    /// Ledger time at which it is forgotten.
+    pub until: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActOutcome {
+    /// In one sentence, what changed.
+    Changed(String),
+    /// In one sentence, why nothing did.
+    Ignored(String),
 }
 
 impl KeyId {

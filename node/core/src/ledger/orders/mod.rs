@@ -37,13 +37,14 @@ use std::collections::BTreeSet;
 
 use pannier_protocol::api::OrderState;
 use pannier_protocol::order::{Command, Decision, OrderEvent, OrderId};
-use pannier_protocol::{EffectId, SourceId, StreamSequence, Timestamp};
+use pannier_protocol::{EffectId, IdempotencyKey, SourceId, StreamSequence, Timestamp};
 
-pub use keys::{KeyId, KeyOutcome, KeyRecord, Operation};
+pub use keys::{ActOutcome, ActRecord, KeyId, KeyOutcome, KeyRecord, Operation};
 pub use life::{following, is_closed, may, name as state_name};
 pub use outbox::{Alarm, AlarmKind, OutboxEntries, OutboxEntry};
 pub use record::{Allocation, HoldRecord, LineRecord, OrderRecord, Promise, Take};
-pub use state::{ClosedOrder, OrdersReader};
+pub use routing::{Rerouted, RoutingRecord, dry_run};
+pub use state::{CellName, ClosedOrder, OrdersReader, Overcommit, RoutingInForce};
 pub use stock::StockChains;
 pub use view::{hold_answer, order_answer, order_steps, shrunk_answer};
 
@@ -166,6 +167,7 @@ impl Orders {
             match due {
                 Due::HoldEnds(hold) => self.hold_ends(at, &hold, time),
                 Due::KeyEnds(key) => self.key_ends(&key, time),
+                Due::ActEnds(key) => self.put_act(key, None),
                 Due::OrderShrinks(order) => self.order_shrinks(at, &order),
                 Due::DuplicateEnds(key) => drop(self.index.duplicates.remove(&key)),
                 Due::OverlayIsOld(order) => self.overlay_is_old(at, &order),
@@ -182,6 +184,13 @@ impl Orders {
             self.index.due.insert((record.until, Due::KeyEnds(key.clone())));
         }
         self.digest = self.digest.wrapping_add(self.reader.0.set_key(key, record));
+    }
+
+    fn put_act(&mut self, key: IdempotencyKey, record: Option<ActRecord>) {
+        if let Some(record) = &record {
+            self.index.due.insert((record.until, Due::ActEnds(key.clone())));
+        }
+        self.digest = self.digest.wrapping_add(self.reader.0.set_act(key, record));
     }
 
     /// Writes an order and everything that finds it; what is shown of its items is up to the caller.

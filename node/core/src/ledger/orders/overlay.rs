@@ -9,7 +9,7 @@ use pannier_protocol::{Decimal, OrderId};
 
 use super::outbox::AlarmKind;
 use super::record::{LineRecord, OrderRecord, Promise, Take, takes};
-use super::state::Owner;
+use super::state::{CellName, Owner};
 use super::stock::Stock;
 use super::{At, Orders};
 use crate::dictionary::{ItemNo, WarehouseNo};
@@ -103,14 +103,12 @@ impl Orders {
 
     fn tell_overcommit(&mut self, at: &mut At<'_>, item: ItemNo, warehouses: &BTreeSet<WarehouseNo>) {
         let known: Vec<_> = self.index.overcommitted.iter().filter(|(of, _)| *of == item).copied().collect();
-        for cell in known.into_iter().filter(|(_, warehouse)| !warehouses.contains(warehouse)) {
-            self.index.overcommitted.remove(&cell);
+        for (_, warehouse) in known.into_iter().filter(|(_, warehouse)| !warehouses.contains(warehouse)) {
+            self.overcommitted(at, (item, warehouse), false);
         }
         for warehouse in warehouses {
             let short = at.is_overcommitted(item, *warehouse);
-            if !short {
-                self.index.overcommitted.remove(&(item, *warehouse));
-            } else if self.index.overcommitted.insert((item, *warehouse)) {
+            if self.overcommitted(at, (item, *warehouse), short) && short {
                 let names = at.stock.dictionary;
                 let (item, place) = (names.items.name(item), names.warehouses.name(*warehouse));
                 let reason = format!(
@@ -119,6 +117,20 @@ impl Orders {
                 at.alarm(self, AlarmKind::Overcommit, None, reason);
             }
         }
+    }
+
+    /// Notes whether more of a cell is promised than there is; true where that is news.
+    fn overcommitted(&mut self, at: &At<'_>, (item, warehouse): (ItemNo, WarehouseNo), short: bool) -> bool {
+        let known = &mut self.index.overcommitted;
+        let is_news = if short { known.insert((item, warehouse)) } else { known.remove(&(item, warehouse)) };
+        if is_news {
+            let names = at.stock.dictionary;
+            let item = names.items.name(item).into();
+            let cell = CellName { item, warehouse: names.warehouses.name(warehouse).into() };
+            let since = short.then_some(at.position);
+            self.digest = self.digest.wrapping_add(self.reader.0.set_overcommit(cell, since));
+        }
+        is_news
     }
 
     /// An operator says that figures contain what an order promised.

@@ -60,11 +60,12 @@ impl Orders {
         let Judged::Placed { state, lines, reasons } = judged else { return };
         let mut order = OrderRecord {
             placed: Arc::new(place.clone()),
+            edited: None,
             position: at.position,
             placed_at: at.stock.now,
             state,
             reasons,
-            backend: routing::route(&self.index.routing, place, &lines),
+            backend: routing::route(self.reader.routing().rules(), place, &lines),
             lines,
             generation: 0,
             document: None,
@@ -141,7 +142,7 @@ impl Orders {
         if duplicate_key(place).is_some_and(|key| self.index.duplicates.contains_key(&key)) {
             reasons.push(OrderReason::SuspectedDuplicate);
         }
-        if routing::route(&self.index.routing, place, &lines).is_none() {
+        if routing::route(self.reader.routing().rules(), place, &lines).is_none() {
             reasons.push(OrderReason::NoRoute);
         }
         let doubtful = reasons.iter().any(|reason| *reason != OrderReason::HoldUnknown);
@@ -179,7 +180,7 @@ impl Orders {
             backend,
             account: placed.keyed.account.clone(),
             accepted_at: at.stock.now,
-            facts: placed.facts.clone(),
+            facts: order.facts().clone(),
             currency: placed.currency,
             total: placed.total,
             lines: lines.filter(|line| line.quantity.is_positive()).collect(),

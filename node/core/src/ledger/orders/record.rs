@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pannier_protocol::api::{HoldState, OrderLineState, OrderState, OrderStep};
-use pannier_protocol::order::{OrderReason, PlaceHold, PlaceOrder, PromisedPart};
+use pannier_protocol::limits::TEXT_BYTES_MAX;
+use pannier_protocol::order::{OrderReason, OrderRequestFacts, PlaceHold, PlaceOrder, PromisedPart};
 use pannier_protocol::{
     Decimal, DocumentId, EffectId, ItemId, LineId, LocalDate, SourceId, StreamSequence, Timestamp, UomCode,
     WarehouseId,
@@ -18,6 +19,8 @@ use crate::limits::ORDER_STEPS_MAX;
 pub struct OrderRecord {
     #[serde(serialize_with = "shared")]
     pub placed: Arc<PlaceOrder>,
+    /// What an operator made of `placed.facts`, which stay as they were.
+    pub edited: Option<Box<OrderRequestFacts>>,
     pub position: StreamSequence,
     /// Ledger time of that entry.
     pub placed_at: Timestamp,
@@ -110,6 +113,11 @@ pub struct HoldRecord {
 }
 
 impl OrderRecord {
+    /// What goes to the backend beside lines and prices.
+    pub fn facts(&self) -> &OrderRequestFacts {
+        self.edited.as_deref().unwrap_or(&self.placed.facts)
+    }
+
     pub fn line_mut(&mut self, line: &LineId) -> Option<&mut LineRecord> {
         self.lines.iter_mut().find(|record| record.line == *line)
     }
@@ -120,7 +128,14 @@ impl OrderRecord {
     }
 
     /// Notes what happened. The first steps and the last are kept; what lies between is left to the history.
-    pub(super) fn step(&mut self, id: EffectId, at: Timestamp, what: String, traceparent: Option<String>) {
+    pub(super) fn step(
+        &mut self,
+        id: EffectId,
+        at: Timestamp,
+        mut what: String,
+        traceparent: Option<String>,
+    ) {
+        what.truncate(what.floor_char_boundary(TEXT_BYTES_MAX));
         if self.steps.len() == ORDER_STEPS_MAX {
             self.steps.remove(ORDER_STEPS_MAX / 2);
         }

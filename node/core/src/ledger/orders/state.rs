@@ -4,9 +4,10 @@ use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use dashmap::DashMap;
 use pannier_protocol::api::OrderState;
-use pannier_protocol::order::{PlaceOrder, Routing};
+use pannier_protocol::order::{PlaceOrder, RouteRule};
 use pannier_protocol::{
     AccountId, EffectId, Fingerprint, HoldId, IdempotencyKey, OrderId, PurchaseOrder, StreamSequence,
     Timestamp,
@@ -15,9 +16,10 @@ use rustc_hash::FxBuildHasher;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::keys::{KeyId, KeyRecord};
+use super::keys::{ActRecord, KeyId, KeyRecord};
 use super::outbox::{OutboxEntries, OutboxEntry};
 use super::record::{HoldRecord, OrderRecord};
+use super::routing::RoutingRecord;
 use crate::dictionary::ItemNo;
 use crate::limits::TABLE_SHARDS_SMALL;
 
@@ -40,6 +42,28 @@ impl<K: Eq + std::hash::Hash + Ord + Clone + Serialize, V: Serialize> Records<K,
         let mut all: Vec<_> = self.0.iter().map(|it| (it.key().clone(), Arc::clone(it.value()))).collect();
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
         all
+    }
+
+    /// The first `count` after a place, in the order of places, of those that are wanted.
+    fn after(
+        &self,
+        after: Option<(StreamSequence, K)>,
+        count: usize,
+        position: impl Fn(&V) -> StreamSequence,
+        wanted: impl Fn(&V) -> bool,
+    ) -> Vec<Arc<V>> {
+        let mut first = BTreeMap::new();
+        for it in &self.0 {
+            let place = (position(it.value()), it.key().clone());
+            let is_after = after.as_ref().is_none_or(|after| place > *after);
+            if is_after && wanted(it.value()) {
+                first.insert(place, Arc::clone(it.value()));
+                if first.len() > count {
+                    first.pop_last();
+                }
+            }
+        }
+        first.into_values().collect()
     }
 
     /// Returns by how much the digest moves.
@@ -69,6 +93,35 @@ pub(super) struct Shared {
     pub(super) keys: Records<KeyId, KeyRecord>,
     pub(super) outbox: Records<EffectId, OutboxEntry>,
     pub(super) closed: Records<OrderId, ClosedOrder>,
+    pub(super) acts: Records<IdempotencyKey, ActRecord>,
+    pub(super) overcommits: Records<CellName, Overcommit>,
+    /// One, once an operator routed orders.
+    pub(super) routing: Records<(), RoutingRecord>,
+}
+
+/// A cell by its names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct CellName {
+    pub item: CompactString,
+    pub warehouse: CompactString,
+}
+
+/// More is promised of a cell than there is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Overcommit {
+    pub cell: CellName,
+    /// The entry since which it is so.
+    pub since: StreamSequence,
+}
+
+/// The rules of order routing in force, if an operator ever gave some.
+#[derive(Debug, Clone, Default)]
+pub struct RoutingInForce(pub Option<Arc<RoutingRecord>>);
+
+impl RoutingInForce {
+    pub fn rules(&self) -> &[RouteRule] {
+        self.0.as_ref().map_or(&[], |record| &record.rules)
+    }
 }
 
 /// What stays of an order that is over, as long as its key does.
@@ -109,13 +162,39 @@ impl OrdersReader {
         self.0.outbox.sorted()
     }
 
-    /// Orders after `position` in the ledger, at most `count`, in its order.
-    pub fn after(&self, position: StreamSequence, count: usize) -> Vec<Arc<OrderRecord>> {
-        let mut found: Vec<_> = self.0.orders.0.iter().map(|it| Arc::clone(it.value())).collect();
-        found.retain(|record| record.position > position);
-        found.sort_by_key(|order| (order.position, order.placed.order));
-        found.truncate(count);
-        found
+    /// What became of an operator's act, if its key is remembered.
+    pub fn act(&self, key: &IdempotencyKey) -> Option<Arc<ActRecord>> {
+        self.0.acts.get(key)
+    }
+
+    /// Cells of which more is promised than there is.
+    pub fn overcommits(&self) -> Vec<Arc<Overcommit>> {
+        self.0.overcommits.sorted().into_iter().map(|(_, overcommit)| overcommit).collect()
+    }
+
+    pub fn routing(&self) -> RoutingInForce {
+        RoutingInForce(self.0.routing.get(&()))
+    }
+
+    /// Those orders that are `wanted`, at most `count`, in the order of the ledger: from the first one, or from the one
+    /// after a place. Orders of one entry stand in the order of their ids. Walks over all that the fold knows.
+    pub fn after(
+        &self,
+        place: Option<(StreamSequence, OrderId)>,
+        count: usize,
+        wanted: impl Fn(&OrderRecord) -> bool,
+    ) -> Vec<Arc<OrderRecord>> {
+        self.0.orders.after(place, count, |order| order.position, wanted)
+    }
+
+    /// The same of holds.
+    pub fn holds_after(
+        &self,
+        place: Option<(StreamSequence, HoldId)>,
+        count: usize,
+        wanted: impl Fn(&HoldRecord) -> bool,
+    ) -> Vec<Arc<HoldRecord>> {
+        self.0.holds.after(place, count, |hold| hold.position, wanted)
     }
 }
 
@@ -131,6 +210,7 @@ pub(super) enum Owner {
 pub(super) enum Due {
     HoldEnds(HoldId),
     KeyEnds(KeyId),
+    ActEnds(IdempotencyKey),
     OrderShrinks(OrderId),
     DuplicateEnds(DuplicateKey),
     OverlayIsOld(OrderId),
@@ -149,7 +229,6 @@ pub(super) struct Index {
     pub(super) by_credit: BTreeMap<AccountId, BTreeSet<OrderId>>,
     pub(super) by_cap: BTreeMap<super::balances::CapKey, BTreeSet<OrderId>>,
     pub(super) duplicates: BTreeMap<DuplicateKey, OrderId>,
-    pub(super) routing: Routing,
     pub(super) floors: BTreeMap<String, StreamSequence>,
     /// Cells that are promised beyond what there is, so that each is told once.
     pub(super) overcommitted: BTreeSet<(ItemNo, crate::dictionary::WarehouseNo)>,
@@ -210,6 +289,19 @@ impl Shared {
 
     pub(super) fn set_key(&self, key: KeyId, record: Option<KeyRecord>) -> u128 {
         self.keys.set(key, record.map(Arc::new))
+    }
+
+    pub(super) fn set_act(&self, key: IdempotencyKey, record: Option<ActRecord>) -> u128 {
+        self.acts.set(key, record.map(Arc::new))
+    }
+
+    pub(super) fn set_overcommit(&self, cell: CellName, since: Option<StreamSequence>) -> u128 {
+        let record = since.map(|since| Arc::new(Overcommit { cell: cell.clone(), since }));
+        self.overcommits.set(cell, record)
+    }
+
+    pub(super) fn set_routing(&self, record: RoutingRecord) -> u128 {
+        self.routing.set((), Some(Arc::new(record)))
     }
 
     pub(super) fn set_outbox(&self, id: EffectId, entry: Option<OutboxEntry>) -> u128 {

@@ -37,7 +37,7 @@ pub fn order_answer(order: &OrderRecord, as_of: AsOf) -> OrderAnswer {
         state: order.state,
         as_of,
         account: placed.keyed.account.clone(),
-        purchase_order: placed.facts.purchase_order.clone(),
+        purchase_order: order.facts().purchase_order.clone(),
         reasons: order.reasons.clone(),
         currency: Some(placed.currency),
         total: Some(placed.total),

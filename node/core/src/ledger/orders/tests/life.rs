@@ -5,7 +5,7 @@ use pannier_protocol::order::{Command, OrderReason};
 use serde_json::json;
 
 use super::super::{KeyId, KeyOutcome, Operation};
-use super::world::{World, account, decode, key, order_id};
+use super::world::{World, account, decode, key, order_id, route};
 
 fn world() -> World {
     let mut world = World::new();
@@ -168,7 +168,7 @@ fn a_dead_letter_is_replayed_or_dismissed() {
 fn a_review_that_is_rejected_gives_its_stock_back() {
     let mut world = World::new();
     world.stock("A DAL 10", &json!({}));
-    world.decide(&json!({"routing": {"rules": []}}));
+    world.decide(&json!({"routing": route("jane", json!([]))}));
     world.place_lines("k", &["A 4"]);
     assert_eq!((world.state("k"), world.promised("A", "DAL").as_str()), (OrderState::Review, "4"));
     decide(&mut world, "order", &json!({"verdict": "approve"}));

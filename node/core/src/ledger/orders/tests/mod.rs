@@ -1,5 +1,6 @@
 //! Orders and holds through whole entries of a ledger.
 
+mod acts;
 mod holds;
 mod life;
 mod overlay;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::{KeyId, KeyOutcome, Operation};
 use crate::entry::{DropReason, Effect};
 
-use super::world::{CONTROL, ORDERS, STOCK, World, account, decode, key, order_id};
+use super::world::{CONTROL, ORDERS, STOCK, World, account, decode, key, order_id, route};
 
 /// 10 of A at DAL and 4 at CHI, 6 more at DAL in three days.
 fn world() -> World {
@@ -179,7 +179,7 @@ fn what_does_not_fit_in_a_cap_or_was_priced_too_early_is_priced_again() {
 fn an_order_that_no_rule_takes_waits_for_a_human() {
     let mut world = world();
     let rules = json!([{"company": "US", "backend": "erp-us"}, {"group": "G", "backend": "erp"}]);
-    world.decide(&json!({"routing": {"rules": rules}}));
+    world.decide(&json!({"routing": route("jane", rules)}));
     world.place_lines("k", &["A 1"]);
     assert_eq!(world.record("k").reasons, [OrderReason::NoRoute]);
     let order = with(&world, "l", "route", json!({"company": "US", "groups": ["G"]}));

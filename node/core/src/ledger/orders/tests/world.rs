@@ -52,6 +52,11 @@ pub(super) fn decode<T: serde::de::DeserializeOwned>(value: &Value) -> T {
         .unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
+/// Rules of order routing by whom.
+pub(super) fn route(by: &str, rules: Value) -> Value {
+    json!({"rules": rules, "by": by, "reason": "known"})
+}
+
 /// `A 5 reject`: item, quantity, what if short. Sold by the piece from DAL, then CHI.
 fn stock_line(at: usize, line: &str) -> Value {
     let words: Vec<&str> = line.split(' ').collect();
@@ -75,7 +80,7 @@ impl World {
     pub(super) fn new() -> Self {
         let mut world = Self::with_rules_1();
         let activate = json!({"rule_version_activated": {"version": 2}});
-        let routing = json!({"decision": {"routing": {"rules": [{"backend": "erp"}]}}});
+        let routing = json!({"decision": {"routing": route("jane", json!([{"backend": "erp"}]))}});
         world.send(CONTROL, &[decode(&activate), decode(&routing)]);
         world
     }
