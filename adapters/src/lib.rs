@@ -4,3 +4,4 @@
 pub mod files;
 pub mod limits;
 pub mod runner;
+pub mod tryton;

@@ -61,3 +61,20 @@ pub const BREAKER_OPEN_MAX: Duration = Duration::from_secs(60);
 pub const FENCE_INTERVAL: Duration = Duration::from_secs(5);
 /// What is in hand may take so long to end when a sink stops.
 pub const SINK_STOP_MAX: Duration = Duration::from_secs(10);
+
+/// Bytes of one answer of Tryton.
+pub const REST_ANSWER_BYTES_MAX: usize = 32 << 20;
+/// Rows of one search unless it says otherwise.
+pub const REST_ROWS_DEFAULT: usize = 1_000;
+/// Of what Tryton says with an error, as much is kept.
+pub const REST_TEXT_CHARS_MAX: usize = 512;
+/// A request to Tryton without an answer by then is given up, unless the configuration says otherwise.
+pub const REST_REQUEST_MAX_DEFAULT: Duration = Duration::from_secs(15);
+/// Tryton does some two orders a second, however many are asked for at once; an order is four steps or more.
+pub const TRYTON_ORDERS_DEFAULT: usize = 4;
+pub const TRYTON_REQUESTS_PER_SECOND_DEFAULT: u32 = 20;
+pub const TRYTON_REQUESTS_BURST_DEFAULT: u32 = 8;
+/// Between two looks for shipments in Tryton, how far each looks back, and between two comparisons of all, in ms.
+pub const PROGRESS_POLL_MS_DEFAULT: u64 = 5_000;
+pub const PROGRESS_OVERLAP_MS_DEFAULT: u64 = 120_000;
+pub const PROGRESS_RECONCILE_MS_DEFAULT: u64 = 600_000;
