@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+use super::line::request_line;
 use super::{ItemType, OrderLineState, RequestedQuantity};
 use crate::codec::{self, DecodeError, Encoding, bounded, bounded_map};
 use crate::limits::{ORDER_BYTES_MAX, ORDER_LINES_MAX};
@@ -32,24 +33,12 @@ pub struct HoldRequest {
     pub lines: Vec<HoldLineRequest>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct HoldLineRequest {
-    #[cfg_attr(feature = "openapi", schema(value_type = String, max_length = 64))]
-    pub line: LineId,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, max_length = 64))]
-    pub item: CompactString,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub item_type: Option<ItemType>,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "12"))]
-    pub quantity: RequestedQuantity,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, max_length = 64))]
-    pub uom: Option<CompactString>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, max_length = 64))]
-    pub warehouse: Option<CompactString>,
+request_line! {
+    /// One line of a hold.
+    HoldLineRequest {
+        /// The client's own name of the line, unique in the hold.
+        LineId
+    } {}
 }
 
 /// `PATCH /v1/holds/{id}`: a new end, or less than before.

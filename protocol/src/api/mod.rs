@@ -2,6 +2,7 @@
 
 mod answer;
 mod hold;
+mod line;
 mod order;
 mod problem;
 mod request;
@@ -14,6 +15,7 @@ pub use answer::{
 pub use hold::{
     HoldAnswer, HoldChangeRequest, HoldLineAnswer, HoldLineRequest, HoldRequest, HoldState, decode_hold,
 };
+pub use line::LineAsked;
 pub use order::{
     CancelRequest, OrderAnswer, OrderLineAnswer, OrderLineRequest, OrderLineState, OrderRequest, OrderState,
     OrderStep, OrderSteps, decode_order,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+use super::line::request_line;
 use super::{ItemType, RequestedQuantity};
 use crate::codec::{self, DecodeError, Encoding, bounded, bounded_map, bounded_option, bounded_text};
 use crate::limits::{ORDER_BYTES_MAX, ORDER_LINES_MAX, ORDER_REFERENCES_MAX, TEXT_BYTES_MAX};
@@ -65,43 +66,27 @@ pub struct OrderRequest {
     pub lines: Vec<OrderLineRequest>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct OrderLineRequest {
-    /// The client's own name of the line, unique in the order.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, max_length = 64))]
-    pub line: LineId,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, max_length = 64))]
-    pub item: CompactString,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub item_type: Option<ItemType>,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "12"))]
-    pub quantity: RequestedQuantity,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, max_length = 64))]
-    pub uom: Option<CompactString>,
-    /// Price by this contract first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, max_length = 64))]
-    pub contract: Option<CompactString>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, max_length = 64))]
-    pub warehouse: Option<CompactString>,
-    /// What the customer was shown for one of `uom` (`order_unit_price`); an order at another price is never
-    /// changed silently. Without: any price.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, example = "12"))]
-    pub unit_price: Option<Decimal>,
-    /// The signed promise of a price that an earlier lookup gave.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "bounded_option::<_, ORDER_BYTES_MAX>"
-    )]
-    pub price_hold: Option<String>,
-    #[serde(default)]
-    pub if_short: IfShort,
+request_line! {
+    /// One line of an order.
+    OrderLineRequest {
+        /// The client's own name of the line, unique in the order.
+        LineId
+    } [contract] {
+        /// What the customer was shown for one of `uom` (`order_unit_price`); an order at another price is never
+        /// changed silently. Without: any price.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, example = "12"))]
+        pub unit_price: Option<Decimal>,
+        /// The signed promise of a price that an earlier lookup gave.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "bounded_option::<_, ORDER_BYTES_MAX>"
+        )]
+        pub price_hold: Option<String>,
+        #[serde(default)]
+        pub if_short: IfShort,
+    }
 }
 
 /// Where an order stands.

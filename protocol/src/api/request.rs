@@ -6,6 +6,7 @@ use std::fmt;
 use compact_str::CompactString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::line::request_line;
 use crate::codec::{self, DecodeError, Encoding, bounded};
 use crate::limits::{LOOKUP_BYTES_MAX, LOOKUP_LINES_MAX};
 use crate::{AccountId, AsOf, ChannelId, Currency, Decimal, LocalDate, Timestamp};
@@ -91,37 +92,16 @@ pub enum Priority {
     Bulk,
 }
 
-/// One line of the basket. What is wrong with its values is told on the line and never fails the basket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct LineRequest {
-    /// The client's own name of the line, given back; at most 64 bytes.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, max_length = 64))]
-    pub line: CompactString,
-    #[cfg_attr(feature = "openapi", schema(value_type = String, max_length = 64))]
-    pub item: CompactString,
-    /// Whose number `item` is; without: the distributor's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub item_type: Option<ItemType>,
-    /// A positive decimal of at most 6 places, as a string.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "12"))]
-    pub quantity: RequestedQuantity,
-    /// Without: the reference's unit, else the base unit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, max_length = 64))]
-    pub uom: Option<CompactString>,
-    /// Price by this contract first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, max_length = 64))]
-    pub contract: Option<CompactString>,
-    /// Ship from this warehouse only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, max_length = 64))]
-    pub warehouse: Option<CompactString>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = Date))]
-    pub requested_date: Option<LocalDate>,
+request_line! {
+    /// One line of the basket. What is wrong with its values is told on the line and never fails the basket.
+    LineRequest {
+        /// The client's own name of the line, given back; at most 64 bytes.
+        CompactString
+    } [contract] {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = Date))]
+        pub requested_date: Option<LocalDate>,
+    }
 }
 
 /// Whose number an item is asked by.

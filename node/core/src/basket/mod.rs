@@ -6,5 +6,5 @@ mod resolve;
 mod verdict;
 
 pub(crate) use open::{Opened, Readers};
-pub(crate) use resolve::{Asked, Resolved, resolve};
+pub(crate) use resolve::{Resolved, resolve};
 pub(crate) use verdict::{Budget, Refused};

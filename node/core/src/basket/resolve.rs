@@ -3,20 +3,11 @@
 use std::sync::Arc;
 
 use pannier_protocol::Decimal;
-use pannier_protocol::api::{ItemType, LineStatus, RequestedQuantity};
+use pannier_protocol::api::{LineAsked, LineStatus, RequestedQuantity};
 
 use super::Refused;
 use crate::catalog::{AccountContext, CatalogTables, ItemRecord, OrderUnit, items, uoms};
 use crate::dictionary::Dictionary;
-
-/// What a line names, as it names it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked<'l> {
-    pub(crate) item: &'l str,
-    pub(crate) item_type: ItemType,
-    pub(crate) quantity: &'l RequestedQuantity,
-    pub(crate) uom: Option<&'l str>,
-}
 
 /// A line whose item, quantity and unit are in order.
 #[derive(Debug, Clone)]
@@ -32,7 +23,7 @@ pub(crate) fn resolve(
     catalog: &CatalogTables,
     dictionary: &Dictionary,
     account: Option<&AccountContext>,
-    line: Asked<'_>,
+    line: LineAsked<'_>,
 ) -> Result<Resolved, Refused> {
     let found = items::resolve(catalog, dictionary, account, line.item, line.item_type);
     let found = found.ok_or(Refused { status: LineStatus::NotFound, detail: "no such item" })?;

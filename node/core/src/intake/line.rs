@@ -1,7 +1,7 @@
 //! One line of an order or hold: item and entitlement, quantity, unit, multiple, price, and where it is taken from,
 //! in this order.
 
-use pannier_protocol::api::{ItemType, LineStatus, OrderLineRequest, RequestedQuantity};
+use pannier_protocol::api::{LineAsked, LineStatus, OrderLineRequest, RequestedQuantity};
 use pannier_protocol::change::StalenessTable;
 use pannier_protocol::limits::ORDER_NEEDS_MAX;
 use pannier_protocol::order::{IfShort, IntakeDoubt, OrderLine, OrderReason, StockLine};
@@ -9,7 +9,7 @@ use pannier_protocol::{ClassId, Decimal, ItemId, LineId, UomCode};
 
 use super::{Desk, HeldPrices, IntakeRefusal};
 use crate::availability::{self, StockQuestion};
-use crate::basket::{self, Asked, Budget, Refused, Resolved};
+use crate::basket::{self, Budget, Refused, Resolved};
 use crate::freshness::Consulted;
 
 /// What the unit of a line is called that names none and whose item is not found: it is told to nobody but the
@@ -17,13 +17,9 @@ use crate::freshness::Consulted;
 const UOM_NOT_NAMED: &str = "-";
 
 /// What orders and holds say alike of a line.
-pub(super) struct LineAsked<'l> {
+pub(super) struct StockAsked<'l> {
     pub(super) line: &'l LineId,
-    pub(super) item: &'l str,
-    pub(super) item_type: ItemType,
-    pub(super) quantity: &'l RequestedQuantity,
-    pub(super) uom: Option<&'l str>,
-    pub(super) warehouse: Option<&'l str>,
+    pub(super) asked: LineAsked<'l>,
     pub(super) if_short: IfShort,
 }
 
@@ -33,15 +29,7 @@ impl Desk<'_> {
         line: &OrderLineRequest,
         held: &HeldPrices,
     ) -> Result<OrderLine, IntakeRefusal> {
-        let asked = LineAsked {
-            line: &line.line,
-            item: &line.item,
-            item_type: line.item_type.unwrap_or_default(),
-            quantity: &line.quantity,
-            uom: line.uom.as_deref(),
-            warehouse: line.warehouse.as_deref(),
-            if_short: line.if_short,
-        };
+        let asked = StockAsked { line: &line.line, asked: line.asked(), if_short: line.if_short };
         let (stock, resolved) = self.stock_line(&asked)?;
         let Some(resolved) = resolved else {
             return Ok(OrderLine { stock, price: None, caps: Vec::new() });
@@ -54,11 +42,10 @@ impl Desk<'_> {
     /// asked.
     pub(super) fn stock_line(
         &mut self,
-        line: &LineAsked<'_>,
+        line: &StockAsked<'_>,
     ) -> Result<(StockLine, Option<Resolved>), IntakeRefusal> {
-        let LineAsked { item, item_type, quantity, uom, .. } = *line;
-        let asked = Asked { item, item_type, quantity, uom };
-        let resolved = match basket::resolve(self.catalog, self.dictionary, Some(self.account), asked) {
+        let found = basket::resolve(self.catalog, self.dictionary, Some(self.account), line.asked);
+        let resolved = match found {
             Ok(resolved) => resolved,
             Err(refused) => {
                 let refused = self.not_found(refused).unwrap_or(refused);
@@ -114,7 +101,7 @@ impl Desk<'_> {
     }
 
     /// The line as it was resolved, without its sources yet.
-    fn sourced(&self, line: &LineAsked<'_>, resolved: &Resolved) -> Result<StockLine, IntakeRefusal> {
+    fn sourced(&self, line: &StockAsked<'_>, resolved: &Resolved) -> Result<StockLine, IntakeRefusal> {
         let uom = self.dictionary.uoms.name(resolved.unit.uom);
         Ok(StockLine {
             item: resolved.item.id.clone(),
@@ -124,7 +111,7 @@ impl Desk<'_> {
         })
     }
 
-    fn stock_question<'q>(&'q self, line: &LineAsked<'q>, resolved: &'q Resolved) -> StockQuestion<'q> {
+    fn stock_question<'q>(&'q self, line: &StockAsked<'q>, resolved: &'q Resolved) -> StockQuestion<'q> {
         StockQuestion {
             ledger: self.ledger,
             catalog: self.catalog,
@@ -133,7 +120,7 @@ impl Desk<'_> {
             item: &resolved.item,
             unit: resolved.unit,
             quantity: resolved.quantity,
-            warehouse: line.warehouse,
+            warehouse: line.asked.warehouse,
             requested_date: None,
             today: self.today,
             now: self.now,
@@ -145,18 +132,18 @@ const INVALID_UOM: IntakeRefusal =
     IntakeRefusal::InvalidRequest { field: "lines.uom", reason: "no unit has such a code; 1 to 64 bytes" };
 
 /// What was asked, and nothing of what is known. A quantity that is none is told as 1: the line takes nothing.
-fn refused_line(line: &LineAsked<'_>) -> Result<StockLine, IntakeRefusal> {
+fn refused_line(line: &StockAsked<'_>) -> Result<StockLine, IntakeRefusal> {
     let reason = "no item has such a number; 1 to 64 bytes without control characters";
     let no_item = |_| IntakeRefusal::InvalidRequest { field: "lines.item", reason };
-    let quantity = match *line.quantity {
+    let quantity = match *line.asked.quantity {
         RequestedQuantity::Valid(quantity) => quantity,
         RequestedQuantity::Invalid(_) => Decimal::ONE,
     };
     Ok(StockLine {
         line: line.line.clone(),
-        item: ItemId::new(line.item).map_err(no_item)?,
+        item: ItemId::new(line.asked.item).map_err(no_item)?,
         quantity,
-        uom: UomCode::new(line.uom.unwrap_or(UOM_NOT_NAMED)).map_err(|_| INVALID_UOM)?,
+        uom: UomCode::new(line.asked.uom.unwrap_or(UOM_NOT_NAMED)).map_err(|_| INVALID_UOM)?,
         step: Decimal::ONE,
         if_short: line.if_short,
         warehouses: Vec::new(),

@@ -36,7 +36,7 @@ use crate::dictionary::Dictionary;
 use crate::ledger::{LedgerReader, LedgerTables};
 use crate::limits::HOLD_AHEAD_MS_MAX;
 use crate::quote::{BasketScopes, CapUse};
-use line::LineAsked;
+use line::StockAsked;
 
 /// What intake reads.
 #[derive(Clone, Copy)]
@@ -145,15 +145,7 @@ impl Intake<'_> {
         let mut lines = Vec::with_capacity(request.lines.len());
         for line in &request.lines {
             let if_short = if request.partial { IfShort::Partial } else { IfShort::Reject };
-            let asked = LineAsked {
-                line: &line.line,
-                item: &line.item,
-                item_type: line.item_type.unwrap_or_default(),
-                quantity: &line.quantity,
-                uom: line.uom.as_deref(),
-                warehouse: line.warehouse.as_deref(),
-                if_short,
-            };
+            let asked = StockAsked { line: &line.line, asked: line.asked(), if_short };
             lines.push(desk.stock_line(&asked)?.0);
         }
         let terms = desk.terms(false);

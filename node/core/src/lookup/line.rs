@@ -6,7 +6,7 @@ use pannier_protocol::change::StalenessTable;
 
 use super::Basket;
 use crate::availability::Promise;
-use crate::basket::{self, Asked, Refused, Resolved};
+use crate::basket::{self, Refused, Resolved};
 use crate::catalog::ItemRecord;
 use crate::freshness::Consulted;
 use crate::quote::{NoPrice, Quote};
@@ -39,13 +39,7 @@ impl Basket<'_> {
     }
 
     fn resolve<'l>(&self, line: &'l LineRequest) -> Result<LineResolved<'l>, Refused> {
-        let asked = Asked {
-            item: &line.item,
-            item_type: line.item_type.unwrap_or_default(),
-            quantity: &line.quantity,
-            uom: line.uom.as_deref(),
-        };
-        let found = basket::resolve(self.catalog, self.dictionary, self.account, asked)?;
+        let found = basket::resolve(self.catalog, self.dictionary, self.account, line.asked())?;
         Ok(LineResolved { line, found })
     }
 
