@@ -5,21 +5,21 @@ use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Body;
-use pannier_core::intake::{Intake, Received};
+use pannier_core::intake::Intake;
 use pannier_core::ledger::orders::{KeyOutcome, Operation, hold_answer};
 use pannier_protocol::api::{HoldAnswer, HoldChangeRequest, HoldState, decode_hold};
 use pannier_protocol::codec;
 use pannier_protocol::limits::ORDER_BYTES_MAX;
 use pannier_protocol::order::{ChangeHold, Command, KeyedBy, ReleaseHold};
-use pannier_protocol::{Encoding, Fingerprint, HoldId, Timestamp};
+use pannier_protocol::{Encoding, Fingerprint, HoldId};
 
+use super::act::{Act, encoded};
 use super::lookup::readable;
 use super::negotiate;
-use super::orders::{encoded, idempotency_key, read, traceparent};
 use super::refusal::Refusal;
 use crate::app::{App, Tables};
 use crate::identity::Identity;
-use crate::orders::desk::{Answered, Asked, as_of, settle};
+use crate::orders::desk::{Answered, as_of, settle};
 
 /// `POST /v1/holds`.
 pub(crate) async fn place<B>(
@@ -32,32 +32,28 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let key = idempotency_key(&head.headers)?;
-    let (encoding, answer_encoding, bytes) = read(app, head, body).await?;
-    let request = decode_hold(encoding, &bytes).map_err(Refusal::Body)?;
+    let (act, sent) = Act::read(app, head, body).await?;
+    let request = decode_hold(sent.encoding, &sent.bytes).map_err(Refusal::Body)?;
     if !caller.may_act_for(Some(&request.account)) {
         return Err(Refusal::UnknownAccount);
     }
     let tables = readable(app)?;
-    let (account, fingerprint) = (request.account.clone(), Fingerprint::of(&request));
-    let hold = HoldId::derive(&account, &key);
-    let asked =
-        Asked { account: account.clone(), operation: Operation::PlaceHold, key: key.clone(), fingerprint };
+    let account = &request.account;
+    let hold = HoldId::derive(account, act.key());
+    let asked = act.asked(account, Operation::PlaceHold, Fingerprint::of(&request));
     let intake = Intake { ledger: &tables.ledger, catalog: &tables.catalog, dictionary: &tables.dictionary };
     let answered = settle(app, tables, asked, |now, judge_before| {
-        let received =
-            Received { key: key.clone(), now, judge_before, traceparent: traceparent(&head.headers) };
-        intake.hold(&request, received).map_err(Refusal::from)
+        intake.hold(&request, act.received(now, judge_before)).map_err(Refusal::from)
     });
-    match answered.await? {
-        Answered::Judged(_) => encoded(answer_encoding, StatusCode::CREATED, &shown(tables, caller, &hold)?),
+    let answered = answered.await?;
+    let answer = match answered {
+        Answered::Judged(_) => shown(tables, caller, &hold)?,
         Answered::Pending => {
-            let (state, as_of) = (HoldState::Pending, as_of(tables));
-            let expires_at = request.expires_at;
-            let answer = HoldAnswer { hold, state, as_of, account, expires_at, lines: Vec::new() };
-            encoded(answer_encoding, StatusCode::ACCEPTED, &answer)
+            let (state, as_of, account) = (HoldState::Pending, as_of(tables), account.clone());
+            HoldAnswer { hold, state, as_of, account, expires_at: request.expires_at, lines: Vec::new() }
         }
-    }
+    };
+    act.answer(answered, StatusCode::CREATED, &answer)
 }
 
 /// `GET /v1/holds/{hold}`.
@@ -83,20 +79,14 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let (encoding, answer_encoding, bytes) = read(app, head, body).await?;
+    let (act, sent) = Act::read(app, head, body).await?;
     let request: HoldChangeRequest =
-        codec::decode(encoding, &bytes, ORDER_BYTES_MAX).map_err(Refusal::Body)?;
+        codec::decode(sent.encoding, &sent.bytes, ORDER_BYTES_MAX).map_err(Refusal::Body)?;
     let hold = hold_id(hold)?;
-    let fingerprint = Fingerprint::of(&(hold, &request));
-    act(app, caller, head, answer_encoding, (hold, Operation::ChangeHold, fingerprint), |keyed| {
-        Command::ChangeHold(ChangeHold {
-            hold,
-            keyed,
-            expires_at: request.expires_at,
-            keep: request.keep.clone(),
-        })
-    })
-    .await
+    let of = (hold, Operation::ChangeHold, Fingerprint::of(&(hold, &request)));
+    let (expires_at, keep) = (request.expires_at, request.keep);
+    let command = |keyed| Command::ChangeHold(ChangeHold { hold, keyed, expires_at, keep: keep.clone() });
+    settled(app, caller, &act, of, command).await
 }
 
 /// `DELETE /v1/holds/{hold}`.
@@ -106,40 +96,33 @@ pub(crate) async fn release(
     head: &Parts,
     hold: &str,
 ) -> Result<Response<Full<Bytes>>, Refusal> {
-    let answer_encoding = negotiate::of_answer(&head.headers, Encoding::Json)?;
-    let hold = hold_id(hold)?;
+    let (act, hold) = (Act::of(&head.headers)?, hold_id(hold)?);
     let of = (hold, Operation::ReleaseHold, Fingerprint::of(&hold));
-    act(app, caller, head, answer_encoding, of, |keyed| Command::ReleaseHold(ReleaseHold { hold, keyed }))
-        .await
+    settled(app, caller, &act, of, |keyed| Command::ReleaseHold(ReleaseHold { hold, keyed })).await
 }
 
 /// Changes a hold that is there, and shows it.
-async fn act(
+async fn settled(
     app: &App,
     caller: &Identity,
-    head: &Parts,
-    encoding: Encoding,
+    act: &Act,
     (hold, operation, fingerprint): (HoldId, Operation, Fingerprint),
     command: impl Fn(KeyedBy) -> Command,
 ) -> Result<Response<Full<Bytes>>, Refusal> {
-    let key = idempotency_key(&head.headers)?;
     let tables = readable(app)?;
     let account = shown(tables, caller, &hold)?.account;
-    let asked = Asked { account: account.clone(), operation, key: key.clone(), fingerprint };
-    let answered = settle(app, tables, asked, |_, judge_before: Timestamp| {
-        let traceparent = traceparent(&head.headers);
-        let keyed =
-            KeyedBy { account: account.clone(), key: key.clone(), fingerprint, judge_before, traceparent };
-        Ok::<_, Refusal>(command(keyed))
+    let asked = act.asked(&account, operation, fingerprint);
+    let answered = settle(app, tables, asked, |_, judge_before| {
+        Ok::<_, Refusal>(command(act.keyed(&account, fingerprint, judge_before)))
     });
-    let status = match answered.await? {
-        Answered::Judged(KeyOutcome::Hold(_)) => StatusCode::OK,
+    let answered = answered.await?;
+    match answered {
+        Answered::Judged(KeyOutcome::Hold(_)) | Answered::Pending => {}
         Answered::Judged(KeyOutcome::Order(_) | KeyOutcome::Unknown | KeyOutcome::Expired) => {
             return Err(Refusal::UnknownOrder);
         }
-        Answered::Pending => StatusCode::ACCEPTED,
-    };
-    encoded(encoding, status, &shown(tables, caller, &hold)?)
+    }
+    act.answer(answered, StatusCode::OK, &shown(tables, caller, &hold)?)
 }
 
 fn hold_id(text: &str) -> Result<HoldId, Refusal> {

@@ -5,6 +5,7 @@
 //! connection that has not brought its first request within the header timeout is closed here, connections
 //! are counted before they are accepted, and HTTP/2 streams, header lists and resets are capped.
 
+mod act;
 mod admission;
 mod body;
 mod context;

@@ -1,29 +1,26 @@
 //! `/v1/orders`: place, show, tell the life of, cancel. What is answered is what this node's fold says.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::header::{HeaderValue, LOCATION};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Body;
-use pannier_core::intake::{HeldPrices, Intake, IntakeRefusal, Received};
+use pannier_core::intake::{HeldPrices, Intake, IntakeRefusal};
 use pannier_core::ledger::orders::{KeyOutcome, Operation, order_answer, order_steps, shrunk_answer};
 use pannier_protocol::api::{CancelRequest, OrderAnswer, OrderState, decode_order};
 use pannier_protocol::codec;
 use pannier_protocol::limits::ORDER_BYTES_MAX;
-use pannier_protocol::order::{CancelOrder, Command, KeyedBy};
-use pannier_protocol::{AccountId, Encoding, Fingerprint, IdempotencyKey, OrderId};
-use serde::Serialize;
+use pannier_protocol::order::{CancelOrder, Command};
+use pannier_protocol::{AccountId, Encoding, Fingerprint, OrderId};
 
-use super::context::TRACEPARENT;
+use super::act::{Act, encoded};
 use super::lookup::readable;
+use super::negotiate;
 use super::refusal::Refusal;
-use super::{body, negotiate};
 use crate::app::{App, Tables};
 use crate::identity::Identity;
-use crate::orders::desk::{Answered, Asked, as_of, settle};
-
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+use crate::orders::desk::{Answered, as_of, settle};
 
 /// `POST /v1/orders`.
 pub(crate) async fn place<B>(
@@ -36,9 +33,8 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let key = idempotency_key(&head.headers)?;
-    let (encoding, answer_encoding, bytes) = read(app, head, body).await?;
-    let request = decode_order(encoding, &bytes).map_err(Refusal::Body)?;
+    let (act, sent) = Act::read(app, head, body).await?;
+    let request = decode_order(sent.encoding, &sent.bytes).map_err(Refusal::Body)?;
     if !caller.may_act_for(Some(&request.account)) {
         return Err(Refusal::UnknownAccount);
     }
@@ -47,25 +43,20 @@ where
         return Err(Refusal::Parameter { name: "price_hold".to_owned(), reason });
     }
     let tables = readable(app)?;
-    let account = request.account.clone();
-    let order = OrderId::derive(&account, &key);
-    let fingerprint = Fingerprint::of(&request);
-    let asked =
-        Asked { account: account.clone(), operation: Operation::PlaceOrder, key: key.clone(), fingerprint };
+    let account = &request.account;
+    let order = OrderId::derive(account, act.key());
+    let asked = act.asked(account, Operation::PlaceOrder, Fingerprint::of(&request));
     let intake = Intake { ledger: &tables.ledger, catalog: &tables.catalog, dictionary: &tables.dictionary };
     let answered = settle(app, tables, asked, |now, judge_before| {
-        let received =
-            Received { key: key.clone(), now, judge_before, traceparent: traceparent(&head.headers) };
+        let received = act.received(now, judge_before);
         intake.order(&request, received, &HeldPrices::new()).map_err(Refusal::from)
     });
-    let (status, answer) = match answered.await? {
-        Answered::Judged(KeyOutcome::Order(order)) => (StatusCode::CREATED, shown(tables, caller, &order)?),
-        Answered::Judged(KeyOutcome::Hold(_) | KeyOutcome::Unknown | KeyOutcome::Expired) => {
-            return Err(Refusal::UnknownOrder);
-        }
-        Answered::Pending => (StatusCode::ACCEPTED, pending(tables, order, account)),
+    let answered = answered.await?;
+    let answer = match of_order(answered)? {
+        Some(order) => shown(tables, caller, &order)?,
+        None => pending(tables, order, account.clone()),
     };
-    let mut response = encoded(answer_encoding, status, &answer)?;
+    let mut response = act.answer(answered, StatusCode::CREATED, &answer)?;
     if let Ok(location) = HeaderValue::from_str(&format!("/v1/orders/{order}")) {
         response.headers_mut().insert(LOCATION, location);
     }
@@ -110,72 +101,34 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let (key, order) = (idempotency_key(&head.headers)?, order_id(order)?);
-    let (encoding, answer_encoding, bytes) = read(app, head, body).await?;
-    let request: CancelRequest = match bytes.is_empty() {
+    let (act, sent) = Act::read(app, head, body).await?;
+    let order = order_id(order)?;
+    let request: CancelRequest = match sent.bytes.is_empty() {
         true => CancelRequest::default(),
-        false => codec::decode(encoding, &bytes, ORDER_BYTES_MAX).map_err(Refusal::Body)?,
+        false => codec::decode(sent.encoding, &sent.bytes, ORDER_BYTES_MAX).map_err(Refusal::Body)?,
     };
     let tables = readable(app)?;
     let account = shown(tables, caller, &order)?.account;
     let fingerprint = Fingerprint::of(&(order, &request));
-    let asked =
-        Asked { account: account.clone(), operation: Operation::CancelOrder, key: key.clone(), fingerprint };
+    let asked = act.asked(&account, Operation::CancelOrder, fingerprint);
     let answered = settle(app, tables, asked, |_, judge_before| {
-        let keyed = KeyedBy {
-            account: account.clone(),
-            key: key.clone(),
-            fingerprint,
-            judge_before,
-            traceparent: traceparent(&head.headers),
-        };
+        let keyed = act.keyed(&account, fingerprint, judge_before);
         Ok::<_, Refusal>(Command::CancelOrder(CancelOrder { order, keyed, reason: request.reason.clone() }))
     });
-    match answered.await? {
-        Answered::Judged(KeyOutcome::Order(order)) => {
-            encoded(answer_encoding, StatusCode::OK, &shown(tables, caller, &order)?)
-        }
+    let answered = answered.await?;
+    let order = of_order(answered)?.unwrap_or(order);
+    act.answer(answered, StatusCode::OK, &shown(tables, caller, &order)?)
+}
+
+/// The order that was judged; `None` while it is not.
+fn of_order(answered: Answered) -> Result<Option<OrderId>, Refusal> {
+    match answered {
+        Answered::Judged(KeyOutcome::Order(order)) => Ok(Some(order)),
         Answered::Judged(KeyOutcome::Hold(_) | KeyOutcome::Unknown | KeyOutcome::Expired) => {
             Err(Refusal::UnknownOrder)
         }
-        Answered::Pending => encoded(answer_encoding, StatusCode::ACCEPTED, &shown(tables, caller, &order)?),
+        Answered::Pending => Ok(None),
     }
-}
-
-/// The key that every act needs, so that a repeated request is told from a second one.
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Refusal> {
-    let value = headers.get(IDEMPOTENCY_KEY).ok_or(Refusal::IdempotencyKeyMissing)?;
-    let key = value.to_str().map_err(|error| error.to_string());
-    let key = key.and_then(|text| IdempotencyKey::new(text).map_err(|error| error.to_string()));
-    key.map_err(|reason| Refusal::Parameter { name: "Idempotency-Key".to_owned(), reason })
-}
-
-pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
-    super::context::valid_traceparent(headers.get(TRACEPARENT)?)
-}
-
-/// Encoding of the body, encoding of the answer, body.
-pub(super) async fn read<B>(app: &App, head: &Parts, body: B) -> Result<(Encoding, Encoding, Bytes), Refusal>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let encoding = negotiate::of_body(&head.headers)?;
-    let answer_encoding = negotiate::of_answer(&head.headers, encoding)?;
-    let bytes = body::read(body, ORDER_BYTES_MAX, app.config.http.body_timeout).await?;
-    Ok((encoding, answer_encoding, bytes))
-}
-
-pub(super) fn encoded<T: Serialize>(
-    encoding: Encoding,
-    status: StatusCode,
-    answer: &T,
-) -> Result<Response<Full<Bytes>>, Refusal> {
-    let bytes = codec::encode(encoding, answer).map_err(Refusal::Encode)?;
-    let mut response = Response::new(Full::new(Bytes::from(bytes)));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(encoding.content_type()));
-    Ok(response)
 }
 
 fn order_id(text: &str) -> Result<OrderId, Refusal> {
