@@ -18,7 +18,7 @@ pub struct Clock {
 }
 
 /// A moment for measuring how long something takes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(Instant);
 
 impl Moment {
@@ -29,6 +29,16 @@ impl Moment {
 
     pub fn elapsed(self) -> Duration {
         self.0.elapsed()
+    }
+
+    /// Zero where `earlier` is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_duration_since(earlier.0)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn plus(self, by: Duration) -> Self {
+        Self(self.0 + by)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod config;
 mod feed;
 mod http;
 pub mod identity;
+mod lag;
 pub mod limits;
 mod metrics;
 mod node;

@@ -23,6 +23,10 @@ pub const REVIEW_PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
 
 /// How often the leader is asked where its streams end and what time it is.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+/// A node whose fold was not at the ledger's end for longer takes no orders and holds.
+pub const LEDGER_LAG_MAX: Duration = Duration::from_secs(5);
+/// Ends of the ledger that are remembered until the fold is there.
+pub const LEDGER_ENDS_MAX: usize = 16;
 /// How long a lookup that has waited asks whether it waited for something that is not there.
 pub const LEADER_ANSWER_MAX: Duration = Duration::from_millis(500);
 /// Pause before a broker that is connected and cannot read its streams yet is asked again.
@@ -72,6 +76,8 @@ pub const ORDER_GROUP_WAIT: Duration = Duration::from_millis(2);
 /// Commands in one message, of which the wire bounds the number too.
 pub const ORDER_GROUP_COMMANDS_MAX: usize = 1_024;
 
+// Else a healthy node would look late between two looks.
+const _: () = assert!(WATCH_INTERVAL.as_secs() * 2 < LEDGER_LAG_MAX.as_secs());
 const _: () = assert!(ORDER_GROUP_COMMANDS_MAX <= pannier_protocol::limits::MESSAGE_CHANGES_MAX);
 const _: () = assert!(APPLY_STEPS_MAX <= APPLY_QUEUE_STEPS);
 const _: () = assert!(PATH_BYTES_MAX <= HTTP1_BUFFER_BYTES_MAX);

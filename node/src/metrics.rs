@@ -77,6 +77,7 @@ pub(crate) struct Metrics {
     pub(crate) end_position: Family<OfStream, Gauge>,
     pub(crate) ready: Gauge,
     pub(crate) broker_connected: Gauge,
+    pub(crate) ledger_lag: Gauge<f64, AtomicU64>,
     pub(crate) clock_offset: Gauge,
 }
 
@@ -105,6 +106,7 @@ impl Metrics {
             end_position: Family::default(),
             ready: Gauge::default(),
             broker_connected: Gauge::default(),
+            ledger_lag: Gauge::default(),
             clock_offset: Gauge::default(),
         };
         metrics.registered()
@@ -134,6 +136,7 @@ impl Metrics {
         r.register("stream_end_position", "Last entry that the leader has", self.end_position.clone());
         r.register("node_ready_state", "1: /readyz answers 200", self.ready.clone());
         r.register("broker_connected_state", "1: connected to NATS", self.broker_connected.clone());
+        r.register("ledger_lag_seconds", "Since the fold was at the ledger's end", self.ledger_lag.clone());
         r.register("clock_offset_milliseconds", "Broker time less the machine's", self.clock_offset.clone());
         self
     }
@@ -174,7 +177,7 @@ mod tests {
         assert!(page.ends_with("# EOF\n"));
         let names = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let names: Vec<(&str, &str)> = names.map(|rest| rest.split_once(' ').unwrap()).collect();
-        assert_eq!(names.len(), 21);
+        assert_eq!(names.len(), 22);
         let units = ["count", "seconds", "milliseconds", "position", "state"];
         for (name, kind) in names {
             assert!(name.starts_with("pannier_"), "{name}");

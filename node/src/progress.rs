@@ -6,9 +6,14 @@
 //! readiness away again is only what makes the tables wrong: another life of the ledger, a stream that lost
 //! its end, a message that needs a newer build.
 
+use std::time::Duration;
+
 use pannier_protocol::{AsOf, Incarnation, StreamSequence};
 use serde::Serialize;
 use tokio::sync::watch;
+
+use crate::clock::Moment;
+use crate::lag::Lag;
 
 /// Where the node stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -50,6 +55,8 @@ pub struct Snapshot {
     pub start: Option<Positions>,
     /// Where the leader last said that they end.
     pub end: Positions,
+    #[serde(skip)]
+    lag: Lag,
 }
 
 /// The writing end; clones read.
@@ -97,6 +104,13 @@ impl Positions {
     }
 }
 
+impl Snapshot {
+    /// For how long the fold has not been at the end of the ledger; `None`: it never was.
+    pub fn ledger_lag(&self) -> Option<Duration> {
+        self.lag.at(Moment::now())
+    }
+}
+
 impl Default for Progress {
     fn default() -> Self {
         let snapshot = Snapshot {
@@ -107,6 +121,7 @@ impl Default for Progress {
             applied: Positions::default(),
             start: None,
             end: Positions::default(),
+            lag: Lag::default(),
         };
         Self { snapshot: watch::Sender::new(snapshot) }
     }
@@ -126,12 +141,13 @@ impl Progress {
         self.snapshot.send_if_modified(|s| std::mem::replace(&mut s.connected, connected) != connected);
     }
 
-    /// The streams are checked and end at `start`.
-    pub fn opened(&self, incarnation: Incarnation, start: Positions) {
+    /// The streams are checked; their leader, asked at `asked`, says that they end at `start`.
+    pub fn opened(&self, incarnation: Incarnation, start: Positions, asked: Moment) {
         self.change(|s| {
             s.incarnation = Some(incarnation);
             s.start = Some(start);
             s.end = start;
+            s.lag.ends(start.ledger, asked);
             s.state = State::CatchingUp;
             s.detail = "catching up with the streams as they were at start".to_owned();
         });
@@ -142,12 +158,16 @@ impl Progress {
         self.change(|s| {
             s.applied = to;
             s.end = s.end.max(to);
+            s.lag.applied(to.ledger);
         });
     }
 
-    /// The leader says that the streams end at `end`; an older answer changes nothing.
-    pub fn ends(&self, end: Positions) {
-        self.change(|s| s.end = s.end.max(end));
+    /// The leader, asked at `asked`, says that the streams end at `end`; an older answer changes nothing.
+    pub fn ends(&self, end: Positions, asked: Moment) {
+        self.change(|s| {
+            s.end = s.end.max(end);
+            s.lag.ends(end.ledger, asked);
+        });
     }
 
     /// The tables can no longer be trusted, for the reason in `detail`. Nothing leads back, and the first reason
@@ -196,28 +216,28 @@ mod tests {
     fn ready_is_caught_up_with_both_streams_as_they_were() {
         let progress = Progress::default();
         assert_eq!(state(&progress), State::Starting);
-        progress.opened(Incarnation::new("a").unwrap(), at(5, 7));
+        progress.opened(Incarnation::new("a").unwrap(), at(5, 7), Moment::now());
         progress.applied(at(5, 6));
         assert_eq!(state(&progress), State::CatchingUp);
         progress.applied(at(5, 7));
         assert_eq!(state(&progress), State::Ready);
-        progress.ends(at(500, 700));
+        progress.ends(at(500, 700), Moment::now());
         assert_eq!(state(&progress), State::Ready);
-        progress.ends(at(400, 800));
+        progress.ends(at(400, 800), Moment::now());
         assert_eq!(progress.read().end, at(500, 800));
     }
 
     #[test]
     fn empty_streams_are_caught_up_with_at_once() {
         let progress = Progress::default();
-        progress.opened(Incarnation::new("a").unwrap(), at(0, 0));
+        progress.opened(Incarnation::new("a").unwrap(), at(0, 0), Moment::now());
         assert_eq!(state(&progress), State::Ready);
     }
 
     #[test]
     fn nothing_leads_back_from_refusal() {
         let progress = Progress::default();
-        progress.opened(Incarnation::new("a").unwrap(), at(1, 1));
+        progress.opened(Incarnation::new("a").unwrap(), at(1, 1), Moment::now());
         progress.refuse("rolled back".to_owned());
         progress.applied(at(9, 9));
         assert_eq!(state(&progress), State::Refused);

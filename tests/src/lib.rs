@@ -54,6 +54,13 @@ impl TestBroker {
         (broker, streams)
     }
 
+    /// `-STOP` and `-CONT`: the server hangs with its connections open, and goes on.
+    pub fn signal(&self, signal: &str) {
+        let pid = self.server.pid().to_string();
+        let sent = std::process::Command::new("kill").args([signal, &pid]).status().expect("kill is there");
+        assert!(sent.success(), "kill {signal} {pid}");
+    }
+
     /// Another connection, as another process would have.
     pub async fn connect(&self) -> Broker {
         connect_to(&self.server.url()).await

@@ -3,7 +3,7 @@
 use pannier_streams::stored::{ReadError, StreamInfo, stream_info};
 use pannier_streams::{Broker, Streams};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::progress::Positions;
 
 pub(crate) struct Leader {
@@ -15,6 +15,8 @@ pub(crate) struct Leader {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ends {
     pub(crate) at: Positions,
+    /// Before the question was sent.
+    pub(crate) asked: Moment,
     /// One server has the streams: no deposed leader can have answered.
     pub(crate) is_certain: bool,
 }
@@ -26,10 +28,11 @@ impl Leader {
 
     /// Lets `clock` learn from when the answers came.
     pub(crate) async fn ends(&self, clock: &Clock) -> Result<Ends, ReadError> {
+        let asked = Moment::now();
         let ledger = self.info(&self.streams.ledger, clock).await?;
         let catalog = self.info(&self.streams.catalog, clock).await?;
         let is_certain = [&ledger, &catalog].iter().all(|info| info.replicas() == Some(1));
-        Ok(Ends { at: Positions { ledger: ledger.last, catalog: catalog.last }, is_certain })
+        Ok(Ends { at: Positions { ledger: ledger.last, catalog: catalog.last }, asked, is_certain })
     }
 
     async fn info(&self, stream: &str, clock: &Clock) -> Result<StreamInfo, ReadError> {

@@ -82,7 +82,7 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
     let start = loop {
         match tasks.token().run_until_cancelled(leader.ends(&app.clock)).await {
             None => return Ok(()),
-            Some(Ok(ends)) => break ends.at,
+            Some(Ok(ends)) => break ends,
             Some(Err(error)) if error.is_temporary() => again(&error).await,
             Some(Err(error)) => return Err(error.to_string()),
         }
@@ -91,8 +91,8 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
     if app.tables.set(tables).is_err() || app.leader.set(leader).is_err() {
         return Err("the feed of a node was started twice; this is a bug".to_owned());
     }
-    tracing::info!(%incarnation, ledger = %start.ledger, catalog = %start.catalog, "catching up");
-    app.progress.opened(incarnation.clone(), start);
+    tracing::info!(%incarnation, ledger = %start.at.ledger, catalog = %start.at.catalog, "catching up");
+    app.progress.opened(incarnation.clone(), start.at, start.asked);
 
     let (step_sender, steps) = mpsc::channel(APPLY_QUEUE_STEPS);
     let (wish_sender, wishes) = mpsc::channel(WISHES_QUEUE);

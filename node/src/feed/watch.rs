@@ -17,7 +17,7 @@ pub(crate) async fn run(app: Arc<App>, tasks: Tasks) {
         let Some(leader) = app.leader.get() else { continue };
         match stop.run_until_cancelled(leader.ends(&app.clock)).await {
             None => return,
-            Some(Ok(ends)) => app.progress.ends(ends.at),
+            Some(Ok(ends)) => app.progress.ends(ends.at, ends.asked),
             Some(Err(error)) => tracing::debug!(%error, "the leader did not answer"),
         }
         show(&app);
@@ -30,6 +30,9 @@ fn show(app: &App) {
         let label = OfStream { stream: stream.as_str() };
         let end = i64::try_from(end.get(stream).0).unwrap_or(i64::MAX);
         app.metrics.end_position.get_or_create(&label).set(end);
+    }
+    if let Some(lag) = app.progress.read().ledger_lag() {
+        app.metrics.ledger_lag.set(lag.as_secs_f64());
     }
     app.metrics.clock_offset.set(app.clock.offset_millis());
 }

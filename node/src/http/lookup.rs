@@ -160,7 +160,7 @@ async fn ends_before(app: &App, wanted: Positions) -> Option<Ends> {
     }
     match app.leader.get()?.ends(&app.clock).await {
         Ok(ends) => {
-            app.progress.ends(ends.at);
+            app.progress.ends(ends.at, ends.asked);
             (!ends.at.covers(wanted)).then_some(ends)
         }
         Err(error) => {

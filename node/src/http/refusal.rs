@@ -92,6 +92,7 @@ impl From<DeskError> for Refusal {
             DeskError::Submit(SubmitError::Invalid { .. }) => Self::OrderInvalid(error),
             DeskError::Submit(SubmitError::Unavailable | SubmitError::Busy)
             | DeskError::OutOfReach
+            | DeskError::Behind
             | DeskError::PricedAgain => Self::LedgerUnavailable(error),
         }
     }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::service::respond;
 use crate::app::{App, Tables};
+use crate::clock::Moment;
 use crate::config::Config;
 use crate::progress::Positions;
 
@@ -27,7 +28,7 @@ fn ready() -> App {
     let incarnation = Incarnation::new("7f3a").unwrap();
     let positions = Positions { ledger: StreamSequence(5), catalog: StreamSequence(7) };
     assert!(app.tables.set(Tables::build(incarnation.clone(), GateMode::On).0).is_ok());
-    app.progress.opened(incarnation, positions);
+    app.progress.opened(incarnation, positions, Moment::now());
     app.progress.applied(positions);
     app
 }

@@ -5,9 +5,11 @@ use pannier_protocol::order::Command;
 use pannier_protocol::{AccountId, AsOf, Fingerprint, IdempotencyKey, StreamSequence, Timestamp};
 
 use super::verdict::{Judged, judged};
-use super::{Fate, SubmitError};
+use super::{Committer, Fate, SubmitError};
 use crate::app::{App, Tables};
-use crate::limits::{ORDER_JUDGE_BEFORE_MS, ORDER_JUDGED_WAIT, ORDER_PRICED_COUNT_MAX, ORDER_STORED_WAIT};
+use crate::limits::{
+    LEDGER_LAG_MAX, ORDER_JUDGE_BEFORE_MS, ORDER_JUDGED_WAIT, ORDER_PRICED_COUNT_MAX, ORDER_STORED_WAIT,
+};
 
 /// Who asks for what, under which key.
 pub(crate) struct Asked {
@@ -35,6 +37,11 @@ pub(crate) enum DeskError {
     Submit(#[from] SubmitError),
     #[error("the ledger is out of reach; try again with the same key")]
     OutOfReach,
+    #[error(
+        "this node is more than {} s behind the ledger; try again with the same key, here or on another node",
+        LEDGER_LAG_MAX.as_secs()
+    )]
+    Behind,
     #[error("prices or caps changed each time that it was judged; try again with the same key")]
     PricedAgain,
 }
@@ -57,8 +64,7 @@ pub(crate) async fn settle<E: From<DeskError>>(
         if let Some(record) = orders.key(&id) {
             return Ok(same(&record)?);
         }
-        let committer = app.committer.get().filter(|_| app.progress.read().connected);
-        let committer = committer.ok_or(DeskError::OutOfReach)?;
+        let committer = writable(app)?;
         let now = app.clock.now();
         let command = command(now, now.plus_millis(ORDER_JUDGE_BEFORE_MS))?;
         let mut ticket = committer.submit(command).map_err(DeskError::Submit)?;
@@ -71,6 +77,15 @@ pub(crate) async fn settle<E: From<DeskError>>(
         }
     }
     Err(DeskError::PricedAgain.into())
+}
+
+/// What a command would be handed to, if its verdict can be expected soon.
+fn writable(app: &App) -> Result<&Committer, DeskError> {
+    let progress = app.progress.read();
+    if progress.ledger_lag().is_none_or(|lag| lag > LEDGER_LAG_MAX) {
+        return Err(if progress.connected { DeskError::Behind } else { DeskError::OutOfReach });
+    }
+    app.committer.get().filter(|_| progress.connected).ok_or(DeskError::OutOfReach)
 }
 
 /// Its entry was passed and left no record.

@@ -187,8 +187,9 @@ impl ErrorCode {
                 "ledger_unavailable",
                 503,
                 "The ledger is out of reach",
-                "Orders cannot be made durable at present. Lookups go on. The order was not taken: send it again \
-                 with the same key after `Retry-After` seconds.",
+                "Orders cannot be made durable or judged at present: this node does not reach the ledger, or is more \
+                 than 5 s behind it. Lookups go on. The order was not taken: send it again with the same key after \
+                 `Retry-After` seconds, or to another node.",
             ),
         }
     }

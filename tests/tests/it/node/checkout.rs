@@ -1,5 +1,7 @@
 //! Orders and holds over HTTP, on nodes that share one ledger.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{Method, Request};
@@ -36,13 +38,7 @@ fn order(quantity: &str) -> Value {
     json!({"account": "C-1", "purchase_order": format!("PO-{quantity}"), "lines": [line]})
 }
 
-async fn send(
-    http: &HttpClient,
-    method: Method,
-    path: &str,
-    key: Option<&str>,
-    body: &Value,
-) -> (u16, Value) {
+fn request(http: &HttpClient, method: Method, path: &str, key: Option<&str>, body: &Value) -> Request<Bytes> {
     let mut request = Request::builder()
         .method(method)
         .uri(format!("{}{path}", http.address()))
@@ -50,7 +46,17 @@ async fn send(
     if let Some(key) = key {
         request = request.header("Idempotency-Key", key);
     }
-    let response = http.send(request.body(Bytes::from(body.to_string())).unwrap()).await.unwrap();
+    request.body(Bytes::from(body.to_string())).unwrap()
+}
+
+async fn send(
+    http: &HttpClient,
+    method: Method,
+    path: &str,
+    key: Option<&str>,
+    body: &Value,
+) -> (u16, Value) {
+    let response = http.send(request(http, method, path, key, body)).await.unwrap();
     (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap())
 }
 
@@ -213,4 +219,38 @@ async fn while_the_ledger_is_out_of_reach_orders_are_refused_at_once_and_lookups
     running.wait_for(|snapshot| snapshot.connected).await;
     assert_eq!(place(&running.http, "k2", "3").await.1["state"], "accepted");
     running.node.stop().await.unwrap();
+}
+
+/// A broker that hangs keeps its connections: nothing says that the ledger is out of reach but its silence.
+#[tokio::test]
+async fn a_node_that_is_behind_the_ledger_places_nothing() {
+    let (running, _wms) = checkout().await;
+    assert_eq!(place(&running.http, "k0", "2").await.1["state"], "accepted");
+    running.test.signal("-STOP");
+    // Handed over, and nobody knows: asked for as long as a request waits.
+    assert_eq!(place(&running.http, "k1", "4").await.0, 202);
+    let request = request(&running.http, Method::POST, "/v1/orders", Some("k2"), &order("3"));
+    let refused = running.http.send(request).await.unwrap();
+    let problem: Value = serde_json::from_slice(refused.body()).unwrap();
+    assert_eq!((refused.status().as_u16(), &problem["code"]), (503, &json!("ledger_unavailable")));
+    assert!(refused.headers().contains_key("retry-after"));
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.starts_with("this node is more than 5 s behind the ledger"), "{detail}");
+    let lookup = running.http.get("/v1/price-availability/SKU-1?quantity=1").await.unwrap();
+    assert_eq!(lookup.status(), 200);
+    running.test.signal("-CONT");
+    running.wait_for(|snapshot| snapshot.ledger_lag().is_some_and(|lag| lag < Duration::from_secs(1))).await;
+    assert_eq!(eventually(&running.http, "k1", "4").await, 201);
+    assert_eq!(eventually(&running.http, "k2", "3").await, 201);
+    running.node.stop().await.unwrap();
+}
+
+/// The status, once the ledger takes commands again.
+async fn eventually(http: &HttpClient, key: &str, quantity: &str) -> u16 {
+    loop {
+        let (status, answer) = place(http, key, quantity).await;
+        if !matches!((status, answer["code"].as_str()), (202, None) | (503, Some("ledger_unavailable"))) {
+            return status;
+        }
+    }
 }

@@ -125,16 +125,12 @@ async fn a_publish_given_up_half_way_is_settled_before_the_next() {
 #[tokio::test]
 async fn a_timeout_is_not_a_failure() {
     let (test, streams, mut writer) = start().await;
-    let signal = |signal: &str| {
-        let pid = test.server.pid().to_string();
-        assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
-    };
-    signal("-STOP");
+    test.signal("-STOP");
     let publishing = tokio::spawn(async move { (writer.publish(draft(1)).await, writer) });
     // Longer than the writer waits for one acknowledgement: that it runs out is what is tested.
     tokio::time::sleep(REQUEST_TIMEOUT + Duration::from_millis(300)).await;
     assert!(!publishing.is_finished());
-    signal("-CONT");
+    test.signal("-CONT");
     let (outcome, mut writer) = publishing.await.unwrap();
     assert_eq!(outcome, Outcome::Stored(StreamSequence(2)));
     assert_eq!(writer.publish(draft(2)).await, Outcome::Stored(StreamSequence(3)));
