@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pannier_protocol::DecodeError;
-use pannier_protocol::api::Problem;
+use pannier_protocol::api::{ErrorCode, Problem};
 use pannier_protocol::codec::EncodeError;
 
 /// Why a text is no address of a node.
@@ -36,9 +36,9 @@ pub enum SendError {
     Request(#[from] http::Error),
 }
 
-/// Why a lookup has no answer.
+/// Why a call of the API has no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum LookupError {
+pub enum CallError {
     #[error(transparent)]
     Send(#[from] SendError),
     #[error("the request cannot be encoded")]
@@ -54,6 +54,29 @@ pub enum LookupError {
     Status { status: u16 },
     #[error("the answer cannot be read; the node may be newer than this client")]
     Answer(#[from] DecodeError),
+}
+
+impl CallError {
+    /// Whether the same call, now or a little later, may be answered by this node or by another one.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Send(SendError::TooLarge { .. } | SendError::Request(_)) => false,
+            Self::Send(
+                SendError::Deadline { .. } | SendError::Unreachable { .. } | SendError::Broken { .. },
+            ) => true,
+            Self::Problem { problem, .. } => matches!(
+                problem.code,
+                ErrorCode::InProgress
+                    | ErrorCode::TooManyRequests
+                    | ErrorCode::Internal
+                    | ErrorCode::Behind
+                    | ErrorCode::NotReady
+                    | ErrorCode::LedgerUnavailable
+            ),
+            Self::Status { status } => *status >= 500,
+            Self::Encode(_) | Self::Answer(_) => false,
+        }
+    }
 }
 
 /// Why a node is not ready.

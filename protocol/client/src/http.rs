@@ -4,16 +4,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use pannier_protocol::api::{LookupAnswer, LookupRequest, Problem};
-use pannier_protocol::{Encoding, codec};
+use pannier_protocol::api::{LookupAnswer, LookupRequest, OrderAnswer, OrderRequest, Problem};
+use pannier_protocol::{Encoding, IdempotencyKey, OrderId, codec};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use crate::error::{AddressError, LookupError, ReadyError, SendError};
+use crate::error::{AddressError, CallError, ReadyError, SendError};
 use crate::limits::{ANSWER_BYTES_MAX, CONNECTION_IDLE_MAX, CONNECTIONS_IDLE_MAX, REQUEST_DEADLINE};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// How a client behaves; the defaults are those of [`crate::limits`].
 #[derive(Debug, Clone)]
@@ -62,17 +66,23 @@ impl HttpClient {
     }
 
     /// `POST /v1/price-availability`.
-    pub async fn lookup(&self, request: &LookupRequest) -> Result<LookupAnswer, LookupError> {
-        let encoding = self.options.encoding;
-        let body = codec::encode(encoding, request)?;
-        let response = self.post("/v1/price-availability", encoding.content_type(), body).await?;
-        if response.status() == StatusCode::OK {
-            return Ok(codec::decode(encoding, response.body(), ANSWER_BYTES_MAX)?);
-        }
-        let Ok(problem) = serde_json::from_slice::<Problem>(response.body()) else {
-            return Err(LookupError::Status { status: response.status().as_u16() });
-        };
-        Err(LookupError::Problem { problem: Box::new(problem), retry_after: retry_after(&response) })
+    pub async fn lookup(&self, request: &LookupRequest) -> Result<LookupAnswer, CallError> {
+        self.call(self.request(Method::POST, "/v1/price-availability"), request).await
+    }
+
+    /// `POST /v1/orders`. An answer that is pending says that the verdict is not known yet: ask again, with the
+    /// same key. So it is after an error too, unless the node refused.
+    pub async fn place_order(
+        &self,
+        key: &IdempotencyKey,
+        order: &OrderRequest,
+    ) -> Result<OrderAnswer, CallError> {
+        self.call(self.request(Method::POST, "/v1/orders").header(IDEMPOTENCY_KEY, key.as_str()), order).await
+    }
+
+    /// `GET /v1/orders/{order}`.
+    pub async fn order(&self, order: &OrderId) -> Result<OrderAnswer, CallError> {
+        self.answered(self.request(Method::GET, &format!("/v1/orders/{order}")).body(Bytes::new())).await
     }
 
     /// `GET /readyz`: done when the node has caught up with the streams.
@@ -92,6 +102,36 @@ impl HttpClient {
     /// Any path, as it is answered.
     pub async fn get(&self, path: &str) -> Result<Response<Bytes>, SendError> {
         self.send(Request::get(self.uri(path)).body(Bytes::new())?).await
+    }
+
+    /// In the encoding of the options, both ways.
+    fn request(&self, method: Method, path: &str) -> http::request::Builder {
+        let content_type = HeaderValue::from_static(self.options.encoding.content_type());
+        let request = Request::builder().method(method).uri(self.uri(path));
+        request.header(ACCEPT, content_type.clone()).header(CONTENT_TYPE, content_type)
+    }
+
+    async fn call<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        request: http::request::Builder,
+        question: &Q,
+    ) -> Result<A, CallError> {
+        let body = codec::encode(self.options.encoding, question)?;
+        self.answered(request.body(Bytes::from(body))).await
+    }
+
+    async fn answered<A: DeserializeOwned>(
+        &self,
+        request: http::Result<Request<Bytes>>,
+    ) -> Result<A, CallError> {
+        let response = self.send(request.map_err(SendError::from)?).await?;
+        if response.status().is_success() {
+            return Ok(codec::decode(self.options.encoding, response.body(), ANSWER_BYTES_MAX)?);
+        }
+        let Ok(problem) = serde_json::from_slice::<Problem>(response.body()) else {
+            return Err(CallError::Status { status: response.status().as_u16() });
+        };
+        Err(CallError::Problem { problem: Box::new(problem), retry_after: retry_after(&response) })
     }
 
     /// A body as it is; it is answered in the same encoding, errors in JSON.

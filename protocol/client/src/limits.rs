@@ -11,3 +11,6 @@ pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 pub const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(60);
 /// Idle connections kept open to one node.
 pub const CONNECTIONS_IDLE_MAX: usize = 64;
+/// Between two tries of one call on several nodes: the pause doubles from the first to the second, with jitter.
+pub const RETRY_PAUSE_MIN: Duration = Duration::from_millis(20);
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);

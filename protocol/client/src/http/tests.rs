@@ -25,7 +25,7 @@ fn request() -> LookupRequest {
     serde_json::from_str(r#"{"lines":[{"line":"1","item":"A","quantity":"1"}]}"#).unwrap()
 }
 
-async fn lookup_error(answer: String) -> LookupError {
+async fn lookup_error(answer: String) -> CallError {
     let options = Options { deadline: Duration::from_millis(500), ..Options::default() };
     HttpClient::new(&serving(answer), options).unwrap().lookup(&request()).await.unwrap_err()
 }
@@ -44,18 +44,18 @@ async fn a_problem_is_an_error_with_its_code_and_wait() {
     let body = serde_json::to_string(&problem).unwrap();
     let error = lookup_error(response("503 Service Unavailable", "Retry-After: 2\r\n", &body)).await;
     assert_eq!(error.to_string(), "behind: at L7, wanted L9");
-    let LookupError::Problem { retry_after, .. } = error else { panic!("{error:?}") };
+    let CallError::Problem { retry_after, .. } = error else { panic!("{error:?}") };
     assert_eq!(retry_after, Some(Duration::from_secs(2)));
 }
 
 #[tokio::test]
 async fn what_is_no_node_is_told() {
     let error = lookup_error(response("404 Not Found", "", "<html>")).await;
-    assert!(matches!(error, LookupError::Status { status: 404 }), "{error:?}");
+    assert!(matches!(error, CallError::Status { status: 404 }), "{error:?}");
     let error = lookup_error(response("200 OK", "", "{\"as_of\":1}")).await;
-    assert!(matches!(error, LookupError::Answer(_)), "{error:?}");
+    assert!(matches!(error, CallError::Answer(_)), "{error:?}");
     let error = lookup_error("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_owned()).await;
-    assert!(matches!(error, LookupError::Send(SendError::Broken { .. })), "{error:?}");
+    assert!(matches!(error, CallError::Send(SendError::Broken { .. })), "{error:?}");
 }
 
 #[tokio::test]
