@@ -13,6 +13,7 @@ pub mod review;
 pub mod rules;
 pub mod sample;
 pub mod snapshot;
+pub mod stage;
 pub mod up;
 mod walk;
 

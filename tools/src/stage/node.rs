@@ -1,0 +1,85 @@
+//! A node as a process, at one address for all its lives.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use pannier_client::{HttpClient, Options};
+use tokio::time::{Instant, sleep};
+
+use super::process::{Process, Program};
+
+const READY_POLL: Duration = Duration::from_millis(50);
+
+#[derive(Debug)]
+pub struct NodeProcess {
+    process: Process,
+    http: HttpClient,
+}
+
+impl NodeProcess {
+    /// `pannier` is the program; `environment` holds further keys of the node's configuration.
+    pub fn start(
+        name: &str,
+        pannier: &Path,
+        nats: &str,
+        environment: &[(&str, &str)],
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        let port = free_port()?;
+        let own = [
+            ("PANNIER_NODE__NAME", name.to_owned()),
+            ("PANNIER_NATS__SERVERS", nats.to_owned()),
+            ("PANNIER_HTTP__LISTEN", format!("127.0.0.1:{port}")),
+        ];
+        let own = own.map(|(name, value)| (name.to_owned(), value));
+        let more = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let program = Program {
+            binary: pannier.to_owned(),
+            arguments: vec!["node".to_owned()],
+            environment: own.into_iter().chain(more).collect(),
+        };
+        let http = HttpClient::new(&format!("http://127.0.0.1:{port}"), Options::default())?;
+        Ok(Self { process: Process::start(name, program, folder)?, http })
+    }
+
+    /// As in `http://127.0.0.1:34705`; the same after it was started again.
+    pub fn address(&self) -> &str {
+        self.http.address()
+    }
+
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Until it has caught up with the streams.
+    pub async fn ready(&mut self, within: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + within;
+        loop {
+            let Err(error) = self.http.readyz().await else { return Ok(()) };
+            let (name, log) = (self.process.name().to_owned(), self.process.log_file().display().to_string());
+            if let Some(status) = self.process.ended() {
+                bail!("{name} ended ({status}); see {log}");
+            }
+            if Instant::now() >= deadline {
+                return Err(error)
+                    .with_context(|| format!("{name} was not ready within {within:?}; see {log}"));
+            }
+            sleep(READY_POLL).await;
+        }
+    }
+
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let log = self.process.log_file().display().to_string();
+        let status = self.process.stop().await?;
+        anyhow::ensure!(status.success(), "a node ended with {status}; see {log}");
+        Ok(())
+    }
+}
+
+/// One that was free a moment ago: a node keeps its address when it is started again, so it cannot be left to choose.
+fn free_port() -> anyhow::Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
+    Ok(listener.local_addr()?.port())
+}
