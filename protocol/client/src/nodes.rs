@@ -56,7 +56,8 @@ impl Nodes {
         request: &LookupRequest,
         patience: Duration,
     ) -> Result<LookupAnswer, CallError> {
-        self.until_answered(patience, async |node| Ok(Tried::Done(node.lookup(request).await?))).await
+        self.until_answered(patience, |node| async move { Ok(Tried::Done(node.lookup(request).await?)) })
+            .await
     }
 
     /// An order, until its verdict is known, on the next node where one does not give it, for as long as `patience`. An
@@ -67,8 +68,8 @@ impl Nodes {
         order: &OrderRequest,
         patience: Duration,
     ) -> Result<OrderAnswer, CallError> {
-        let try_on = async |node: &HttpClient| {
-            let answer = node.place_order(key, order).await?;
+        let try_on = |node| async move {
+            let answer = HttpClient::place_order(node, key, order).await?;
             let pending = answer.state == OrderState::Pending;
             Ok(if pending { Tried::Pending(answer) } else { Tried::Done(answer) })
         };
@@ -77,14 +78,17 @@ impl Nodes {
 
     /// What is known of an order.
     pub async fn order(&self, order: &OrderId, patience: Duration) -> Result<OrderAnswer, CallError> {
-        self.until_answered(patience, async |node| Ok(Tried::Done(node.order(order).await?))).await
+        self.until_answered(patience, |node| async move { Ok(Tried::Done(node.order(order).await?)) }).await
     }
 
-    async fn until_answered<T>(
-        &self,
+    async fn until_answered<'a, T, F>(
+        &'a self,
         patience: Duration,
-        try_on: impl AsyncFn(&HttpClient) -> Result<Tried<T>, CallError>,
-    ) -> Result<T, CallError> {
+        try_on: impl Fn(&'a HttpClient) -> F,
+    ) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<Tried<T>, CallError>>,
+    {
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(RETRY_PAUSE_MIN)
             .with_max_delay(RETRY_PAUSE_MAX)

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::{Publisher, Running, client, config, stock};
 
 /// One account that buys `SKU-1` at 2.5 from 10 pieces in DAL; orders go to `erp`.
-async fn checkout() -> (Running, Publisher) {
+pub(super) async fn checkout() -> (Running, Publisher) {
     let running = Running::start_with(|config| config.node.name = "n1".to_owned()).await;
     let mut control = running.publisher("ledger.control").await;
     control.send(json!([{"rule_version_activated": {"version": 2}}])).await;

@@ -5,6 +5,7 @@ mod feed;
 mod gate;
 mod http;
 mod orders;
+mod processes;
 
 use std::time::Duration;
 
