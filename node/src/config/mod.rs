@@ -17,7 +17,9 @@ use pannier_protocol::subject::Prefix;
 use serde::{Deserialize, Serialize};
 
 use crate::identity::Scope;
-use crate::limits::{AT_LEAST_WAIT_MAX, HTTP_CONNECTIONS_MAX, LOOKUPS_IN_FLIGHT_MAX, TIMEOUT_MAX};
+use crate::limits::{
+    AT_LEAST_WAIT_MAX, HTTP_CONNECTIONS_MAX, LOOKUPS_IN_FLIGHT_MAX, ORDER_GROUP_COMMANDS_MAX, TIMEOUT_MAX,
+};
 
 pub use load::ConfigError;
 
@@ -29,6 +31,7 @@ pub struct Config {
     pub nats: Nats,
     pub http: Http,
     pub lookup: Lookup,
+    pub orders: Orders,
     pub stop: Stop,
 }
 
@@ -82,6 +85,13 @@ pub struct Lookup {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub struct Orders {
+    /// Orders, holds and their changes in one message of the ledger, at most.
+    pub group_commands: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Stop {
     /// For requests under way when the node is told to stop.
     #[serde(rename = "grace_ms", with = "millis")]
@@ -110,6 +120,12 @@ impl Default for Http {
 impl Default for Lookup {
     fn default() -> Self {
         Self { in_flight: 1_024, bulk_in_flight: 256, at_least_wait: Duration::from_secs(2) }
+    }
+}
+
+impl Default for Orders {
+    fn default() -> Self {
+        Self { group_commands: ORDER_GROUP_COMMANDS_MAX }
     }
 }
 
@@ -145,6 +161,7 @@ impl Config {
         count("http.connections", self.http.connections, HTTP_CONNECTIONS_MAX)?;
         count("lookup.in_flight", self.lookup.in_flight, LOOKUPS_IN_FLIGHT_MAX)?;
         count("lookup.bulk_in_flight", self.lookup.bulk_in_flight, self.lookup.in_flight)?;
+        count("orders.group_commands", self.orders.group_commands, ORDER_GROUP_COMMANDS_MAX)?;
         time("http.header_timeout_ms", self.http.header_timeout, TIMEOUT_MAX)?;
         time("http.body_timeout_ms", self.http.body_timeout, TIMEOUT_MAX)?;
         time("lookup.at_least_wait_ms", self.lookup.at_least_wait, AT_LEAST_WAIT_MAX)?;

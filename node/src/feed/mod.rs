@@ -127,6 +127,7 @@ fn start_committer(app: &Arc<App>, tasks: &Tasks, broker: &Broker, streams: &Str
         broker: broker.clone(),
         streams: streams.clone(),
         node: app.config.node_name(),
+        group_commands: app.config.orders.group_commands,
         now: Box::new(move || clock.clock.now()),
     });
     let outbox = Outbox {

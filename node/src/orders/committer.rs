@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Moment;
-use crate::limits::{COMMITTER_QUEUE, ORDER_GROUP_COMMANDS_MAX, ORDER_GROUP_WAIT, RETRY_PAUSE};
+use crate::limits::{COMMITTER_QUEUE, ORDER_GROUP_WAIT, RETRY_PAUSE};
 
 /// What became of a command on its way to the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +121,8 @@ pub struct Options {
     pub streams: Streams,
     /// In the subject.
     pub node: SourceId,
+    /// Commands in one message, at most; 1 writes each by itself.
+    pub group_commands: usize,
     /// Broker time, estimated.
     pub now: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }
@@ -186,7 +188,7 @@ impl GroupCommit {
         let closes = tokio::time::sleep(ORDER_GROUP_WAIT.saturating_sub(first.since.elapsed()));
         tokio::pin!(closes);
         let (mut bytes, mut group) = (first.bytes, vec![first]);
-        while bytes < ORDER_GROUP_BYTES && group.len() < ORDER_GROUP_COMMANDS_MAX {
+        while bytes < ORDER_GROUP_BYTES && group.len() < self.options.group_commands {
             tokio::select! {
                 biased;
                 next = self.queue.recv() => match next {
@@ -221,7 +223,7 @@ impl GroupCommit {
     }
 
     async fn try_claim(&self) -> Result<Writer, ClaimError> {
-        let Options { broker, streams, node, now } = &self.options;
+        let Options { broker, streams, node, now, .. } = &self.options;
         let subject = Subject::Order(node.clone());
         let chain = Chain { subject, source: node.clone(), encoding: Encoding::MessagePack };
         let instance = MarkId::new(&format!("pannier-node-{}", std::process::id()));

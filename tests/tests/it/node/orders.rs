@@ -40,7 +40,8 @@ struct Committing {
 fn start(broker: &Broker, streams: &Streams) -> Committing {
     let (broker, streams) = (broker.clone(), streams.clone());
     let node = SourceId::new("n1").unwrap();
-    let (committer, commit) = Committer::new(Options { broker, streams, node, now: Box::new(|| NOW) });
+    let (committer, commit) =
+        Committer::new(Options { broker, streams, node, group_commands: 1_024, now: Box::new(|| NOW) });
     let stop = CancellationToken::new();
     let task = tokio::spawn(commit.run(stop.clone()));
     Committing { committer, stop, task }
@@ -149,7 +150,8 @@ async fn who_takes_the_subject_leaves_nothing_in_doubt() {
 async fn what_is_not_handed_over_is_never_stored() {
     let (test, streams) = TestBroker::start_with_streams().await;
     let (broker, node) = (test.broker.clone(), SourceId::new("n1").unwrap());
-    let options = Options { broker, streams: streams.clone(), node, now: Box::new(|| NOW) };
+    let options =
+        Options { broker, streams: streams.clone(), node, group_commands: 1_024, now: Box::new(|| NOW) };
     let (committer, commit) = Committer::new(options);
     let mut withdrawn = committer.submit(in_time("withdrawn")).unwrap();
     assert_eq!(withdrawn.fate(Duration::ZERO).await, Fate::NotHandedOver);
