@@ -1,6 +1,7 @@
 //! What the one binary `pannier` is made of, a module a command, for it and for the tests.
 
 pub mod adapter;
+pub mod bench;
 mod broker;
 mod chain;
 pub mod cli;

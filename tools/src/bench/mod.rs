@@ -1,0 +1,19 @@
+//! `pannier bench`: what this machine, or a cluster, can do. Every figure is measured beside what it is compared
+//! with, in one run, in turn.
+
+mod closed;
+mod orders;
+mod world;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Judged orders a second with a broker that syncs its disk before it answers, many in a message and one in a
+    /// message. Starts its own broker and nodes, each run from nothing.
+    Orders(orders::Args),
+}
+
+pub async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Orders(args) => Box::pin(orders::run(args)).await,
+    }
+}
