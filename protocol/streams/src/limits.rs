@@ -51,6 +51,8 @@ pub const PUBLISH_RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
 pub const OVERLOAD_PAUSE: Duration = Duration::from_millis(500);
 /// How often a claim that another writer overtook is made again.
 pub const CLAIM_ATTEMPTS_MAX: u32 = 5;
+/// Times that a message whose fate is unknown is offered again before whoever waits is told so.
+pub const SETTLE_ATTEMPTS_MAX: usize = 3;
 
 const _: () = assert!(PUBLISH_SETTLE_MAX.as_secs() >= 10 + REQUEST_TIMEOUT.as_secs());
 

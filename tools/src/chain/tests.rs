@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use pannier_protocol::change::StockSet;
-use pannier_protocol::{Decimal, ItemId, UomCode, WarehouseId};
+use pannier_protocol::{Decimal, Encoding, ItemId, MarkId, SourceId, UomCode, WarehouseId};
+use pannier_streams::Chain;
 use pannier_streams::server::{Finder, LocalServer, Options};
 
 use super::*;
