@@ -2,6 +2,7 @@
 //! stock, and the tables, which know rows and no sequences.
 
 use pannier_protocol::Change;
+use pannier_protocol::ItemId;
 use pannier_protocol::change::SnapshotScope;
 
 /// When a row was stated, within its chain: greater is later, also across epochs. The epoch's number within
@@ -40,6 +41,14 @@ pub struct Stated<'a> {
 pub struct RowRejection {
     /// One sentence: which row, what is wrong, what to do.
     pub reason: String,
+    /// The item of a figure that does not say any more what its source says; without: the row is missing, no more.
+    pub outdated: Option<ItemId>,
+}
+
+impl RowRejection {
+    pub fn new(reason: String) -> Self {
+        Self { reason, outdated: None }
+    }
 }
 
 /// The rows of one chain (one source on one subject). One writer, many readers: methods take `&self`, and a

@@ -191,7 +191,7 @@ impl Catalog {
                     "policy {name} has version {current}, and {version} is not above it; publish it as {}",
                     current.saturating_add(1)
                 );
-                Err(RowRejection { reason })
+                Err(RowRejection::new(reason))
             }
             Some(_) | None => {
                 self.policies.insert(name, policy);

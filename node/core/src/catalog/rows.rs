@@ -89,9 +89,11 @@ impl CatalogRows {
             if let Change::Item(item) = change {
                 match ItemRecord::new(item, *version, dictionary) {
                     Some(record) => items.put(record.item, record, *version, hash()),
-                    None => rejected.push(RowRejection {
-                        reason: format!("item {} has a factor with denominator 0; correct it", item.item),
-                    }),
+                    None => {
+                        let reason =
+                            format!("item {} has a factor with denominator 0; correct it", item.item);
+                        rejected.push(RowRejection::new(reason));
+                    }
                 }
             } else if let Change::ItemRemoved(removed) = change {
                 items.remove(dictionary.items.intern(removed.item.as_str()), *version);

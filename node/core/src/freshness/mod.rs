@@ -19,4 +19,4 @@ mod tests;
 pub use board::Board;
 pub use condemned::{Condemned, RowFacts};
 pub use consulted::{Consulted, Standing};
-pub use status::{ChainState, ChainStatus};
+pub use status::{ChainState, ChainStatus, Parked};

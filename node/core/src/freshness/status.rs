@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 use pannier_protocol::subject::Subject;
-use pannier_protocol::{SourceSequence, StreamSequence, Timestamp};
+use pannier_protocol::{MarkId, SourceSequence, StreamSequence, Timestamp};
 
 use super::Condemned;
 use crate::limits::TICKS_PENDING_MAX;
@@ -30,19 +30,36 @@ pub struct ChainState {
     pub sequence: SourceSequence,
     /// A message is missing, forked or of an unknown epoch, until a snapshot ends.
     pub suspect: bool,
+    /// Why it became suspect last; empty before it ever was.
+    pub because: &'static str,
     /// A snapshot of the source was of no use and none was since: another is wanted, suspect or not.
     pub wanted: bool,
     /// Its first snapshot, if it began with one, has ended.
     pub loaded: bool,
     /// When the source was last read to its end; `None`: it never said.
     pub caught_up_to: Option<Timestamp>,
+    /// Snapshots that wait for an operator's word.
+    pub parked: Arc<Vec<Parked>>,
     /// The claims of all epochs that rows may bear, by the epoch's number within the chain.
     pub epochs: Arc<Vec<StreamSequence>>,
     /// The invalidations in force on this chain.
     pub condemned: Arc<Vec<Condemned>>,
 }
 
+/// A snapshot that would remove much, and is not in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    pub epoch: StreamSequence,
+    pub id: MarkId,
+}
+
 impl ChainState {
+    /// Whether a snapshot said something of the chain that lookups do not see: until they do, or it is given up for
+    /// another one, having read the source to its end proves nothing.
+    fn is_withheld(&self) -> bool {
+        self.wanted || !self.parked.is_empty()
+    }
+
     /// The place in the chain at which a row was stated; orders as messages do.
     pub fn stated_at(&self, version: RowVersion) -> (StreamSequence, SourceSequence) {
         let claim = self.epochs.get(usize::from(version.epoch_number())).copied().unwrap_or_default();
@@ -105,6 +122,11 @@ impl ChainStatus {
         Self { subject: self.subject.clone(), state: ArcSwap::from_pointee(state), ticks: Mutex::new(ticks) }
     }
 
+    /// Condemns rows that were stated up to a place in the chain.
+    pub fn condemn(&self, condemned: Condemned) {
+        self.update(|state| super::condemned::put(Arc::make_mut(&mut state.condemned), condemned));
+    }
+
     fn lock(&self) -> MutexGuard<'_, VecDeque<PendingTick>> {
         // Nothing that holds the lock can leave the list half changed.
         self.ticks.lock().unwrap_or_else(PoisonError::into_inner)
@@ -112,8 +134,9 @@ impl ChainStatus {
 }
 
 fn settle(state: &mut ChainState, ticks: &mut VecDeque<PendingTick>) {
+    let withheld = state.is_withheld();
     ticks.retain(|tick| {
-        if tick.epoch == state.epoch && tick.sequence <= state.sequence {
+        if tick.epoch == state.epoch && tick.sequence <= state.sequence && !withheld {
             state.caught_up_to = state.caught_up_to.max(Some(tick.caught_up_to));
             return false;
         }

@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use pannier_protocol::change::Table;
+use pannier_protocol::change::{InvalidateMode, InvalidateScope, Table};
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{Change, Incarnation, MarkId, SourceSequence, StreamSequence};
 
@@ -23,9 +23,9 @@ use super::sequence::{Numbered, SequenceGate, Verdict};
 use super::staging::{OpenSnapshot, OpenUnit};
 use super::{GateMode, Outcome, scope};
 use crate::entry::{DropReason, Effect, Entry, ReviewKind};
-use crate::freshness::{Board, ChainStatus};
+use crate::freshness::{Board, ChainStatus, Condemned};
 use crate::limits::CHAINS_MAX;
-use crate::rows::{RowVersion, Rows, Stated, is_relative};
+use crate::rows::{RowRejection, RowVersion, Rows, Stated, is_relative};
 
 /// The rows of one source on one subject, and how they are kept from being wrong.
 pub struct Chain<R> {
@@ -170,7 +170,7 @@ impl<R: Rows> Chain<R> {
         if !self.gate.claim(entry.stream_sequence) {
             out.dropped(&self.subject, DropReason::Duplicate);
         } else if self.gate.is_seen() && self.mode == GateMode::On {
-            self.cast_doubt(out);
+            self.cast_doubt("another writer claimed it", out);
             self.doubt.get_or_insert_default().asked = false;
         }
     }
@@ -184,11 +184,13 @@ impl<R: Rows> Chain<R> {
         match verdict {
             Verdict::Next => {}
             Verdict::Gap { .. } => {
-                self.cast_doubt(out);
+                self.cast_doubt("messages are missing", out);
                 self.ask("messages are missing", out);
             }
             // The snapshot that begins it is what there is to ask for.
-            Verdict::NewEpoch { .. } => self.cast_doubt(out),
+            Verdict::NewEpoch { .. } => {
+                self.cast_doubt("an epoch began, and its snapshot has not ended", out)
+            }
             Verdict::Duplicate => out.dropped(&self.subject, DropReason::Duplicate),
             Verdict::DuplicateUnverified => out.dropped(&self.subject, DropReason::DuplicateUnverified),
             Verdict::Fenced => out.dropped(&self.subject, DropReason::Fenced),
@@ -200,7 +202,7 @@ impl<R: Rows> Chain<R> {
                 );
                 out.review(entry, ReviewKind::Fork, reason);
                 out.dropped(&self.subject, DropReason::Fork);
-                self.cast_doubt(out);
+                self.cast_doubt("a sequence was used twice", out);
                 self.ask("a sequence was used twice", out);
             }
             Verdict::UnknownEpoch => {
@@ -210,7 +212,7 @@ impl<R: Rows> Chain<R> {
                     let reason =
                         format!("epoch {epoch} was not claimed here, or did not begin with a snapshot");
                     out.review(entry, ReviewKind::Poison, reason);
-                    self.cast_doubt(out);
+                    self.cast_doubt("its epoch is unknown", out);
                 }
                 self.ask("the epoch is unknown", out);
             }
@@ -237,7 +239,7 @@ impl<R: Rows> Chain<R> {
         let is_known = state.epochs.contains(&epoch);
         if !is_known && state.epochs.len() > usize::from(u16::MAX) {
             out.poison(entry, "the chain has begun 65536 epochs; go on under another source id".to_owned());
-            self.cast_doubt(out);
+            self.cast_doubt("it has begun all epochs that it can", out);
             return false;
         }
         self.position = 0;
@@ -310,7 +312,8 @@ impl<R: Rows> Chain<R> {
         }
         self.carries_rows |= out.opened;
         self.keep_for_snapshots(entry, rows, out);
-        out.rejected(entry, self.rows.apply(&batch));
+        let rejections = self.rows.apply(&batch);
+        self.reject(entry, self.last(), rejections, out);
     }
 
     fn note_stated(&mut self, change: &Change) {
@@ -340,12 +343,12 @@ impl<R: Rows> Chain<R> {
     /// Changes no row, and leaves a hole where the message should have been.
     pub(super) fn poison(&mut self, entry: &Entry<'_>, reason: String, out: &mut Outcome) {
         out.poison(entry, reason);
-        self.cast_doubt(out);
+        self.cast_doubt("an entry could not be applied", out);
         self.ask("an entry could not be applied", out);
     }
 
-    /// Makes the chain suspect, or finds another reason why it is.
-    pub(super) fn cast_doubt(&mut self, out: &mut Outcome) {
+    /// Makes the chain suspect, or finds another reason why it is; the first one is told.
+    pub(super) fn cast_doubt(&mut self, because: &'static str, out: &mut Outcome) {
         if self.mode == GateMode::Off {
             return;
         }
@@ -358,7 +361,34 @@ impl<R: Rows> Chain<R> {
         let doubt = self.doubt.get_or_insert_default();
         // What the source was sending in answer is of no use now.
         doubt.asked &= staged == 0 && !doubt.renew();
-        self.status.update(|state| state.suspect = true);
+        self.status.update(|state| {
+            if !state.suspect {
+                state.because = because;
+            }
+            state.suspect = true;
+            state.parked = Arc::default();
+        });
+    }
+
+    /// Tells rows that were refused. Where a figure was to be changed by so much and was not, what stands there is
+    /// condemned until it is stated anew.
+    pub(super) fn reject(
+        &mut self,
+        entry: &Entry<'_>,
+        up_to: (StreamSequence, SourceSequence),
+        rejections: Vec<RowRejection>,
+        out: &mut Outcome,
+    ) {
+        for item in rejections.iter().filter_map(|rejection| rejection.outdated.clone()) {
+            let scope = InvalidateScope::Item(item);
+            self.status.condemn(Condemned { scope, mode: InvalidateMode::Soft, up_to });
+        }
+        out.rejected(entry, rejections);
+    }
+
+    /// The place of the last message taken.
+    pub(super) fn last(&self) -> (StreamSequence, SourceSequence) {
+        (self.gate.epoch(), self.gate.last())
     }
 
     /// Asks the source for a snapshot, once until something goes wrong with it.

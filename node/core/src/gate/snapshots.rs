@@ -15,6 +15,7 @@ use pannier_protocol::{Change, MarkId, SourceSequence, StreamSequence};
 use super::staging::{Kept, OpenSnapshot, OpenUnit, rows_in, stated};
 use super::{Chain, Outcome, scope};
 use crate::entry::{DropReason, Entry, ReviewKind};
+use crate::freshness::Parked;
 use crate::limits::{
     SNAPSHOT_OVERLAY_MAX, SNAPSHOT_REMOVAL_PERCENT_MAX, SNAPSHOTS_PARKED_MAX, UNIT_CHANGES_MAX,
 };
@@ -75,7 +76,7 @@ impl<R: Rows> Chain<R> {
         let Some(unit) = self.unit.take_if(|unit| unit.id == commit.id) else {
             self.stray(entry, "unit_commit", &commit.id, out);
             // Its changes were made now and are nowhere: a snapshot that is open already does not have them.
-            self.cast_doubt(out);
+            self.cast_doubt("a unit is missing", out);
             return self.ask("a unit is missing", out);
         };
         match unit.tally.check("unit", &commit.id, commit.count, &commit.hash) {
@@ -128,7 +129,8 @@ impl<R: Rows> Chain<R> {
             return self.refuse_snapshot(entry, open.begin.id, reason, out);
         }
         let overlay = std::mem::take(&mut open.overlay);
-        out.rejected(entry, open.aside.apply(&stated(&overlay)));
+        let rejections = open.aside.apply(&stated(&overlay));
+        self.reject(entry, self.last(), rejections, out);
         let total = self.rows.rows_count(open.scope());
         let missing = self.rows.rows_missing_in(&open.aside, open.scope());
         if missing.saturating_mul(100) > total.saturating_mul(SNAPSHOT_REMOVAL_PERCENT_MAX) {
@@ -193,6 +195,7 @@ impl<R: Rows> Chain<R> {
         self.rows.share_outside(&aside, &begin.scope);
         self.rows = Arc::new(aside);
         self.evict_parked(&begin.scope, out);
+        let parked = self.parked_shown();
         let is_whole = begin.scope == scope::whole(Table::All);
         if let Some(doubt) = &mut self.doubt {
             doubt.repeat(begin.scope);
@@ -203,6 +206,7 @@ impl<R: Rows> Chain<R> {
         let suspect = self.doubt.is_some();
         self.status = self.board.renew(&self.status, |state| {
             (state.suspect, state.wanted, state.loaded) = (suspect, false, true);
+            state.parked = parked;
             if is_whole && !state.condemned.is_empty() {
                 Arc::make_mut(&mut state.condemned).retain(|condemned| condemned.up_to >= began_at);
             }
@@ -218,6 +222,15 @@ impl<R: Rows> Chain<R> {
             out.dropped(&self.subject, DropReason::StagingDropped);
         }
         self.parked.push(open);
+        let parked = self.parked_shown();
+        self.status.update(|state| state.parked = parked);
+    }
+
+    /// For operators, and so that no tick calls fresh what waits for their word.
+    pub(super) fn parked_shown(&self) -> Arc<Vec<Parked>> {
+        let shown =
+            self.parked.iter().map(|parked| Parked { epoch: parked.began_at.0, id: parked.begin.id.clone() });
+        Arc::new(shown.collect())
     }
 
     /// What was parked of the same rows is older than what is there now.

@@ -4,3 +4,4 @@ mod cases;
 mod model;
 mod script;
 mod table;
+mod trust;

@@ -89,7 +89,7 @@ impl PriceBook {
             if let Change::Scope(header) = change {
                 match self.header(no, header, *version, &edits) {
                     Ok(header) => self.edit(&mut edits, no, scope).set_header(header),
-                    Err(reason) => rejected.push(RowRejection { reason }),
+                    Err(reason) => rejected.push(RowRejection::new(reason)),
                 }
             } else if let Change::ScopeRemoved(_) = change {
                 self.edit(&mut edits, no, scope).clear(*version);

@@ -43,16 +43,17 @@ impl<'a> ScopeEdit<'a> {
         let Some(terms) = interned else {
             let scope = &self.scope.scope;
             let reason = format!("prices of {scope} have dates past the calendar; correct them");
-            return rejected.push(RowRejection { reason });
+            return rejected.push(RowRejection::new(reason));
         };
         let scope = self.scope.scope.clone();
         let mut hasher = RowHasher::new(&scope, self.terms, self.dictionary);
         for row in &prices.rows {
             match Row::new(row, terms, version, self.dictionary) {
                 Some(row) => self.put_row(row, &mut hasher, rejected),
-                None => rejected.push(RowRejection {
-                    reason: format!("a price of {scope} names no single item or class, or has no break"),
-                }),
+                None => {
+                    let reason = format!("a price of {scope} names no single item or class, or has no break");
+                    rejected.push(RowRejection::new(reason));
+                }
             }
         }
     }
@@ -160,13 +161,11 @@ impl<'a> ScopeEdit<'a> {
 
     fn overlap(&self, later: &RowKey, earlier: &RowKey) -> RowRejection {
         let shown = |key: &RowKey| show_key(&self.scope.scope, key, self.dictionary);
-        RowRejection {
-            reason: format!(
-                "{} overlaps the one from {}, which stays in force; end that one first, or remove it",
-                shown(later),
-                earlier.start,
-            ),
-        }
+        RowRejection::new(format!(
+            "{} overlaps the one from {}, which stays in force; end that one first, or remove it",
+            shown(later),
+            earlier.start,
+        ))
     }
 }
 

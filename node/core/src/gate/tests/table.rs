@@ -54,7 +54,10 @@ impl Rows for Plain {
                 let key = (Table::Stock, adjust.item.to_string(), adjust.warehouse.to_string());
                 match rows.get_mut(&key) {
                     Some(row) => row.quantity += adjust.on_hand.micros(),
-                    None => rejections.push(RowRejection { reason: format!("no cell {}", adjust.item) }),
+                    None => rejections.push(RowRejection {
+                        reason: format!("no cell {}", adjust.item),
+                        outdated: Some(adjust.item.clone()),
+                    }),
                 }
             }
         }

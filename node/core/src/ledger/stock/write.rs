@@ -66,7 +66,7 @@ impl Draft<'_> {
                 "stock_adjust of {} at {}: {what}; send a stock_set of the cell",
                 adjust.item, adjust.warehouse
             );
-            Err(RowRejection { reason })
+            Err(RowRejection { reason, outdated: Some(adjust.item.clone()) })
         };
         let warehouse = self.known_warehouse(adjust.warehouse.as_str());
         let Some(cell) = warehouse.and_then(|warehouse| self.record.cell(warehouse)) else {
