@@ -20,6 +20,7 @@ use crate::identity::Identity;
 use crate::metrics::Metrics;
 use crate::openapi;
 use crate::orders::Committer;
+use crate::orders::operators::OperatorDesk;
 use crate::progress::Progress;
 
 pub(crate) struct App {
@@ -34,12 +35,15 @@ pub(crate) struct App {
     pub(crate) admission: Admission,
     /// Rendered once.
     pub(crate) openapi: Bytes,
+    pub(crate) operator_openapi: Bytes,
     /// Set once the streams are checked, before the state leaves `starting`.
     pub(crate) tables: OnceLock<Tables>,
     /// Set with the tables.
     pub(crate) leader: OnceLock<Leader>,
     /// Set with the tables.
     pub(crate) committer: Arc<OnceLock<Committer>>,
+    /// Set with the tables.
+    pub(crate) operators: OnceLock<OperatorDesk>,
 }
 
 /// What lookups read.
@@ -62,9 +66,11 @@ impl App {
             progress: Progress::default(),
             admission: Admission::new(&config.lookup),
             openapi: openapi::document(),
+            operator_openapi: openapi::operator::document(),
             tables: OnceLock::new(),
             leader: OnceLock::new(),
             committer: Arc::default(),
+            operators: OnceLock::new(),
             config,
         }
     }

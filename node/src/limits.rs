@@ -69,6 +69,15 @@ pub const ORDER_STORED_WAIT: Duration = Duration::from_secs(5);
 pub const ORDER_JUDGED_WAIT: Duration = Duration::from_secs(5);
 /// How often an order that is sent back is priced again.
 pub const ORDER_PRICED_COUNT_MAX: usize = 3;
+/// How often an operator's act is offered again that another writer came before.
+pub const ACT_ATTEMPTS_MAX: usize = 8;
+/// Largest body of an operator's act, in bytes: the whole table of routing fits.
+pub const ACT_BYTES_MAX: usize = 256 * 1024;
+/// Entries of one page of what operators list: unless they say, and at most.
+pub const PAGE_ENTRIES: usize = 50;
+pub const PAGE_ENTRIES_MAX: usize = 200;
+/// Orders that are named of each overcommitted cell.
+pub const OVERCOMMIT_ORDERS_SHOWN_MAX: usize = 20;
 /// The outbox is looked at after every entry, and so often for what could not be published.
 pub const OUTBOX_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// A group of commands is closed once its first has waited so long.

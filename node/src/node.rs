@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::config::{Config, ConfigError};
 use crate::feed;
-use crate::http::Server;
+use crate::http::{Api, Server};
 use crate::orders::Committer;
 use crate::progress::{Progress, Snapshot, State};
 use crate::shutdown::{Failure, Tasks};
@@ -41,6 +41,7 @@ pub struct Handle {
     progress: Progress,
     committer: Arc<OnceLock<Committer>>,
     http_addr: SocketAddr,
+    operator_addr: SocketAddr,
 }
 
 impl Node {
@@ -54,18 +55,26 @@ impl Node {
     /// As [`Node::start`]; `GateMode::Off` measures what the gate is worth and is in no configuration.
     pub async fn start_with_gate(config: Config, gate: GateMode) -> Result<Self, StartError> {
         config.validate()?;
-        let (address, grace) = (config.http.listen, config.stop.grace);
+        let (lookups, operators) = (Api::Checkout.address(&config), Api::Operators.address(&config));
+        let grace = config.stop.grace;
         let tasks = Tasks::new();
         let app = Arc::new(App::new(config, gate));
         let committer = Arc::clone(&app.committer);
-        let listen = |source| StartError::Listen { address, source };
-        let server = Server::bind(Arc::clone(&app), tasks.clone()).await.map_err(listen)?;
-        let http_addr = server.address().map_err(listen)?;
-        tasks.spawn("http", server.run());
+        let mut bound = Vec::new();
+        for (api, address) in [(Api::Checkout, lookups), (Api::Operators, operators)] {
+            let listen = |source| StartError::Listen { address, source };
+            let server = Server::bind(Arc::clone(&app), tasks.clone(), api).await.map_err(listen)?;
+            bound.push((server.address().map_err(listen)?, server));
+        }
+        let [http_addr, operator_addr] = [bound[0].0, bound[1].0];
+        for (_, server) in bound {
+            tasks.spawn("http", server.run());
+        }
         tasks.spawn("feed", feed::run(Arc::clone(&app), tasks.clone()));
         tasks.spawn("readiness", show_readiness(Arc::clone(&app), tasks.clone()));
-        tracing::info!(%http_addr, "listening");
-        let handle = Handle { tasks: tasks.clone(), progress: app.progress.clone(), committer, http_addr };
+        tracing::info!(%http_addr, %operator_addr, "listening");
+        let progress = app.progress.clone();
+        let handle = Handle { tasks: tasks.clone(), progress, committer, http_addr, operator_addr };
         Ok(Self { tasks, handle, grace })
     }
 
@@ -75,6 +84,11 @@ impl Node {
 
     pub fn http_addr(&self) -> SocketAddr {
         self.handle.http_addr
+    }
+
+    /// As [`Handle::operator_addr`].
+    pub fn operator_addr(&self) -> SocketAddr {
+        self.handle.operator_addr
     }
 
     /// Until somebody calls [`Handle::stop`] or the node fails; every task has ended then.
@@ -95,6 +109,11 @@ impl Handle {
     /// Where it really listens, also where the configuration said port 0.
     pub fn http_addr(&self) -> SocketAddr {
         self.http_addr
+    }
+
+    /// The same of the operators' listener.
+    pub fn operator_addr(&self) -> SocketAddr {
+        self.operator_addr
     }
 
     /// What `/readyz` says.

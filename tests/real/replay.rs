@@ -78,6 +78,7 @@ impl Replay {
         let mut config = Config::default();
         config.nats.servers = vec![broker.server.url()];
         config.http.listen = "127.0.0.1:0".parse()?;
+        config.operator.listen.set_port(0);
         let context = broker.broker.context().clone();
         let node = Node::start_with_gate(config.clone(), mode).await?;
         anyhow::ensure!(node.handle().ready().await, "the node does not get ready");

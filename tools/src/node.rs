@@ -21,7 +21,9 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut environment: Vec<(String, String)> = std::env::vars().collect();
     if args.insecure_listen {
-        environment.push(("PANNIER_HTTP__INSECURE_LISTEN".to_owned(), "true".to_owned()));
+        for listener in ["HTTP", "OPERATOR"] {
+            environment.push((format!("PANNIER_{listener}__INSECURE_LISTEN"), "true".to_owned()));
+        }
     }
     let config = Config::load(args.config.as_deref(), environment).context("read the configuration")?;
     let node = Node::start(config).await?;

@@ -30,6 +30,7 @@ pub struct Config {
     pub node: NodeIdentity,
     pub nats: Nats,
     pub http: Http,
+    pub operator: Operator,
     pub lookup: Lookup,
     pub orders: Orders,
     pub stop: Stop,
@@ -69,6 +70,16 @@ pub struct Http {
     pub body_timeout: Duration,
     /// What a caller may do as long as there is no authentication.
     pub anyone_scopes: BTreeSet<Scope>,
+}
+
+/// The listener of operators, who decide for all nodes: never that of lookups.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Operator {
+    /// Port 0: any free one.
+    pub listen: SocketAddr,
+    /// As `http.insecure_listen`.
+    pub insecure_listen: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +128,12 @@ impl Default for Http {
     }
 }
 
+impl Default for Operator {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8081)), insecure_listen: false }
+    }
+}
+
 impl Default for Lookup {
     fn default() -> Self {
         Self { in_flight: 1_024, bulk_in_flight: 256, at_least_wait: Duration::from_secs(2) }
@@ -150,14 +167,8 @@ impl Config {
                 return refuse("nats.servers", format!("{server:?} is no NATS URL: {error}"));
             }
         }
-        let listen = self.http.listen;
-        if !listen.ip().is_loopback() && !self.http.insecure_listen {
-            let reason = format!(
-                "{listen} can be reached from other machines and callers are not authenticated; listen on \
-                 127.0.0.1 or [::1], or set http.insecure_listen where the network itself is trusted"
-            );
-            return refuse("http.listen", reason);
-        }
+        local("http", self.http.listen, self.http.insecure_listen)?;
+        local("operator", self.operator.listen, self.operator.insecure_listen)?;
         count("http.connections", self.http.connections, HTTP_CONNECTIONS_MAX)?;
         count("lookup.in_flight", self.lookup.in_flight, LOOKUPS_IN_FLIGHT_MAX)?;
         count("lookup.bulk_in_flight", self.lookup.bulk_in_flight, self.lookup.in_flight)?;
@@ -167,6 +178,18 @@ impl Config {
         time("lookup.at_least_wait_ms", self.lookup.at_least_wait, AT_LEAST_WAIT_MAX)?;
         time("stop.grace_ms", self.stop.grace, TIMEOUT_MAX)
     }
+}
+
+/// Nobody is authenticated yet.
+fn local(section: &str, listen: SocketAddr, insecure: bool) -> Result<(), ConfigError> {
+    if listen.ip().is_loopback() || insecure {
+        return Ok(());
+    }
+    let reason = format!(
+        "{listen} can be reached from other machines and callers are not authenticated; listen on \
+         127.0.0.1 or [::1], or set {section}.insecure_listen where the network itself is trusted"
+    );
+    refuse(&format!("{section}.listen"), reason)
 }
 
 fn refuse(key: &str, reason: impl Into<String>) -> Result<(), ConfigError> {

@@ -30,6 +30,7 @@ pub(crate) use leader::{Ends, Leader};
 
 use crate::app::{App, Tables};
 use crate::limits::{APPLY_QUEUE_STEPS, RETRY_PAUSE, WISHES_QUEUE};
+use crate::orders::operators::OperatorDesk;
 use crate::orders::outbox::Outbox;
 use crate::orders::{Committer, committer};
 use crate::progress::StreamName;
@@ -136,6 +137,8 @@ fn start_committer(app: &Arc<App>, tasks: &Tasks, broker: &Broker, streams: &Str
         streams: streams.clone(),
         committer: committer.clone(),
     };
+    let desk = OperatorDesk::new(broker.clone(), streams.clone());
+    app.operators.set(desk).map_err(|_| "the feed of a node was started twice; this is a bug")?;
     app.committer.set(committer).map_err(|_| "the feed of a node was started twice; this is a bug")?;
     tasks.spawn("orders", commit.run(tasks.token()));
     tasks.spawn("outbox", outbox.run(tasks.clone()));

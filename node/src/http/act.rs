@@ -109,14 +109,14 @@ impl Act {
 }
 
 /// The key that every act needs, so that a repeated request is told from a second one.
-fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Refusal> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Refusal> {
     let value = headers.get(IDEMPOTENCY_KEY).ok_or(Refusal::IdempotencyKeyMissing)?;
     let key = value.to_str().map_err(|error| error.to_string());
     let key = key.and_then(|text| IdempotencyKey::new(text).map_err(|error| error.to_string()));
     key.map_err(|reason| Refusal::Parameter { name: "Idempotency-Key".to_owned(), reason })
 }
 
-fn traceparent(headers: &HeaderMap) -> Option<String> {
+pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
     valid_traceparent(headers.get(TRACEPARENT)?)
 }
 

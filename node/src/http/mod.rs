@@ -12,6 +12,7 @@ mod context;
 mod holds;
 mod lookup;
 mod negotiate;
+pub(crate) mod operator;
 mod orders;
 pub(crate) mod query;
 mod refusal;
@@ -34,26 +35,45 @@ use tokio::sync::{Semaphore, watch};
 pub(crate) use admission::Admission;
 
 use crate::app::App;
+use crate::config::Config;
 use crate::limits::{
     ACCEPT_RETRY_PAUSE, HTTP1_BUFFER_BYTES_MAX, HTTP1_HEADERS_MAX, HTTP2_HEADER_LIST_BYTES_MAX,
     HTTP2_PING_INTERVAL, HTTP2_PING_TIMEOUT, HTTP2_RESETS_MAX, HTTP2_STREAMS_MAX,
 };
 use crate::shutdown::Tasks;
 
+/// What a listener answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Api {
+    /// Lookups, orders and holds.
+    Checkout,
+    Operators,
+}
+
+impl Api {
+    pub(crate) fn address(self, config: &Config) -> SocketAddr {
+        match self {
+            Self::Checkout => config.http.listen,
+            Self::Operators => config.operator.listen,
+        }
+    }
+}
+
 /// A listener, bound and not yet accepting.
 pub(crate) struct Server {
     app: Arc<App>,
     tasks: Tasks,
+    api: Api,
     listener: TcpListener,
     /// A permit a connection, taken before it is accepted.
     places: Arc<Semaphore>,
 }
 
 impl Server {
-    pub(crate) async fn bind(app: Arc<App>, tasks: Tasks) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(app.config.http.listen).await?;
+    pub(crate) async fn bind(app: Arc<App>, tasks: Tasks, api: Api) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(api.address(&app.config)).await?;
         let places = Arc::new(Semaphore::new(app.config.http.connections));
-        Ok(Self { app, tasks, listener, places })
+        Ok(Self { app, tasks, api, listener, places })
     }
 
     pub(crate) fn address(&self) -> std::io::Result<SocketAddr> {
@@ -77,10 +97,10 @@ impl Server {
                     continue;
                 }
             };
-            let (app, tasks) = (Arc::clone(&self.app), self.tasks.clone());
+            let (app, tasks, api) = (Arc::clone(&self.app), self.tasks.clone(), self.api);
             self.tasks.spawn("http connection", async move {
                 app.metrics.http_connections.inc();
-                serve(&app, &tasks, stream).await;
+                serve(&app, &tasks, api, stream).await;
                 app.metrics.http_connections.dec();
                 drop(place);
             });
@@ -88,7 +108,7 @@ impl Server {
     }
 }
 
-async fn serve(app: &Arc<App>, tasks: &Tasks, stream: TcpStream) {
+async fn serve(app: &Arc<App>, tasks: &Tasks, api: Api, stream: TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone at once");
         return;
@@ -97,7 +117,13 @@ async fn serve(app: &Arc<App>, tasks: &Tasks, stream: TcpStream) {
     let service = service_fn(|request| {
         requested.send_if_modified(|seen| !std::mem::replace(seen, true));
         let app = Arc::clone(app);
-        async move { Ok::<_, Infallible>(service::respond(&app, request).await) }
+        async move {
+            let response = match api {
+                Api::Checkout => service::respond(&app, request).await,
+                Api::Operators => operator::respond(&app, request).await,
+            };
+            Ok::<_, Infallible>(response)
+        }
     });
     let builder = builder(app, tasks);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));

@@ -2,7 +2,7 @@
 //! Every parameter is a field of the request under its own name, so that the two documents cannot drift apart.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use compact_str::CompactString;
 use pannier_protocol::Decimal;
@@ -118,13 +118,38 @@ fn unknown(name: &str) -> Result<(), Refusal> {
     Err(refuse(name, format!("no parameter of this path; it takes {}", known.join(", "))))
 }
 
-fn refuse(name: &str, reason: String) -> Refusal {
+pub(super) fn refuse(name: &str, reason: String) -> Refusal {
     Refusal::Parameter { name: name.chars().take(64).collect(), reason }
 }
 
-fn parsed<'de, T: Deserialize<'de>>(name: &str, value: &'de str) -> Result<T, Refusal> {
+pub(super) fn parsed<'de, T: Deserialize<'de>>(name: &str, value: &'de str) -> Result<T, Refusal> {
     let text: StrDeserializer<'de, ValueError> = value.into_deserializer();
     T::deserialize(text).map_err(|error| refuse(name, error.to_string()))
+}
+
+/// The parameters of a path that takes `known` ones, each at most once; what is empty counts as left out.
+pub(super) fn parameters(
+    query: &str,
+    known: &[&'static str],
+) -> Result<BTreeMap<&'static str, String>, Refusal> {
+    if query.len() > PATH_BYTES_MAX {
+        return Err(refuse("query", format!("longer than {PATH_BYTES_MAX} bytes")));
+    }
+    let mut found = BTreeMap::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = decoded("query", name, true)?;
+        let Some(known) = known.iter().find(|known| **known == name) else {
+            let reason = format!("no parameter of this path; it takes {}", known.join(", "));
+            return Err(refuse(&name, reason));
+        };
+        let value = decoded(known, value, true)?.into_owned();
+        if found.insert(*known, value).is_some() {
+            return Err(refuse(known, "given twice".to_owned()));
+        }
+    }
+    found.retain(|_, value| !value.is_empty());
+    Ok(found)
 }
 
 /// Percent-decoded; in a query `+` is a blank.

@@ -82,7 +82,7 @@ impl Route {
 }
 
 /// What stands for the part in braces; empty where the template has none. `None`: another path.
-fn matched<'a>(template: &str, path: &'a str) -> Option<&'a str> {
+pub(super) fn matched<'a>(template: &str, path: &'a str) -> Option<&'a str> {
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
     let mut named = "";
     loop {

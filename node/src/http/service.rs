@@ -21,7 +21,7 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let mut context = Context::of(request.headers());
+    let context = Context::of(request.headers());
     let (head, body) = request.into_parts();
     let (route, found) = Route::find(&head.method, head.uri.path());
     let result = match (route, found) {
@@ -52,8 +52,18 @@ where
         (_, Err(refusal)) => Err(refusal),
         (None, Ok(_)) => Err(Refusal::NotFound),
     };
+    finish(app, route.map_or("none", Route::path), result, context)
+}
+
+/// Counts the request, and makes a refusal its problem document.
+pub(super) fn finish(
+    app: &App,
+    route: &'static str,
+    result: Result<Response<Full<Bytes>>, Refusal>,
+    mut context: Context,
+) -> Response<Full<Bytes>> {
     let outcome = result.as_ref().map_or_else(|refusal| refusal.code().as_str(), |_| "ok");
-    let label = OfRequest { route: route.map_or("none", Route::path), outcome };
+    let label = OfRequest { route, outcome };
     app.metrics.http_requests.get_or_create(&label).inc();
     let mut response = result.unwrap_or_else(|refusal| {
         let correlation_id = context.correlation_id();
@@ -64,7 +74,7 @@ where
     response
 }
 
-fn page(content_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
+pub(super) fn page(content_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response

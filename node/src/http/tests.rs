@@ -17,13 +17,13 @@ use crate::progress::Positions;
 const LOOKUP: &str = "/v1/price-availability";
 const BASKET: &str = r#"{"account":null,"lines":[{"line":"1","item":"SKU-1","quantity":"1"}]}"#;
 
-fn starting() -> App {
+pub(super) fn starting() -> App {
     let limits = "[lookup]\nin_flight = 2\nbulk_in_flight = 1\nat_least_wait_ms = 1";
     App::new(Config::parse("", limits, []).unwrap(), GateMode::On)
 }
 
 /// A node of incarnation `7f3a` that has caught up with streams ending at L5 S7.
-fn ready() -> App {
+pub(super) fn ready() -> App {
     let app = starting();
     let incarnation = Incarnation::new("7f3a").unwrap();
     let positions = Positions { ledger: StreamSequence(5), catalog: StreamSequence(7) };
@@ -33,14 +33,14 @@ fn ready() -> App {
     app
 }
 
-struct Answered {
-    status: u16,
+pub(super) struct Answered {
+    pub(super) status: u16,
     headers: HeaderMap,
     body: Bytes,
 }
 
 impl Answered {
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
@@ -49,7 +49,7 @@ impl Answered {
     }
 
     /// `code: detail` of a problem document.
-    fn problem(&self) -> String {
+    pub(super) fn problem(&self) -> String {
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
         let problem = self.json();
         assert_eq!(problem["status"], self.status);
@@ -70,11 +70,17 @@ async fn ask(
         request = request.header(*name, *value);
     }
     let request = request.body(Full::new(body.into())).unwrap();
-    let (head, body) = respond(app, request).await.into_parts();
-    Answered {
-        status: head.status.as_u16(),
-        headers: head.headers,
-        body: body.collect().await.unwrap().to_bytes(),
+    Answered::of(respond(app, request).await).await
+}
+
+impl Answered {
+    pub(super) async fn of(response: http::Response<Full<Bytes>>) -> Self {
+        let (head, body) = response.into_parts();
+        Self {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: body.collect().await.unwrap().to_bytes(),
+        }
     }
 }
 

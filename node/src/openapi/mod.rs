@@ -3,6 +3,7 @@
 //! over all of them and still say nothing of examples and headers.
 
 mod examples;
+pub(crate) mod operator;
 mod orders;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 pub mod committer;
 pub(crate) mod desk;
+pub(crate) mod operators;
 pub(crate) mod outbox;
 pub mod verdict;
 

@@ -3,6 +3,7 @@
 mod answer;
 mod hold;
 mod line;
+pub mod operator;
 mod order;
 mod problem;
 mod request;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Fingerprint, OrderId};
-use crate::codec::{bounded, bounded_text};
-use crate::limits::{LIST_MAX, TEXT_BYTES_MAX};
+use crate::codec::{bounded, bounded_option, bounded_text};
+use crate::limits::{LIST_MAX, TEXT_BYTES_MAX, TRACEPARENT_BYTES_MAX};
 use crate::subject::Subject;
 use crate::{
     CompanyId, GroupId, IdempotencyKey, LineId, MarkId, SourceId, StreamSequence, TerritoryId, WarehouseId,
@@ -17,6 +17,13 @@ use crate::{
 pub struct ActKey {
     pub key: IdempotencyKey,
     pub fingerprint: Fingerprint,
+    /// W3C trace context of the request; no part of the fingerprint.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "bounded_option::<_, TRACEPARENT_BYTES_MAX>"
+    )]
+    pub traceparent: Option<String>,
 }
 
 /// What every decision says beside what it decides.

@@ -158,6 +158,18 @@ pub async fn message_at(
     found(stream, handle.get_raw_message(sequence.0).await)
 }
 
+/// The first message at or after a sequence whose subject matches `subject`, wildcards allowed; `None` past the last.
+pub async fn next_message(
+    broker: &Broker,
+    stream: &str,
+    subject: &str,
+    from: StreamSequence,
+) -> Result<Option<Stored>, ReadError> {
+    let handle = broker.context().get_stream_no_info(stream).await;
+    let handle = handle.map_err(|error| unanswered(stream, &error))?;
+    found(stream, handle.get_first_raw_message_by_subject(subject, from.0).await)
+}
+
 /// The last stream sequence of each subject, in the order asked for; `None` for a subject without one.
 pub async fn last_sequences(
     broker: &Broker,

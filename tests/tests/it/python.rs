@@ -51,6 +51,7 @@ impl Site {
         let mut config = Config::default();
         config.nats.servers = vec![test.server.url()];
         config.http.listen = "127.0.0.1:0".parse().unwrap();
+        config.operator.listen.set_port(0);
         config.lookup.at_least_wait = Duration::from_secs(30);
         let node = Node::start(config).await.unwrap();
         assert!(node.handle().ready().await);

@@ -32,6 +32,7 @@ impl NodeProcess {
             ("PANNIER_NODE__NAME", name.to_owned()),
             ("PANNIER_NATS__SERVERS", nats.to_owned()),
             ("PANNIER_HTTP__LISTEN", format!("127.0.0.1:{port}")),
+            ("PANNIER_OPERATOR__LISTEN", "127.0.0.1:0".to_owned()),
         ];
         let own = own.map(|(name, value)| (name.to_owned(), value));
         let more = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));

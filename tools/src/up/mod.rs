@@ -135,12 +135,16 @@ async fn start_node(nats: &str, http: SocketAddr) -> anyhow::Result<Node> {
     let mut config = Config::default();
     config.nats.servers = vec![nats.to_owned()];
     config.http.listen = http;
+    // Beside it; where that one is any free port, so is this.
+    let beside = if http.port() == 0 { 0 } else { http.port().wrapping_add(1) };
+    config.operator.listen.set_port(beside);
     for _ in 0..PORTS_TRIED_MAX {
         match Node::start(config.clone()).await {
             Ok(node) => return Ok(node),
-            Err(StartError::Listen { source, .. }) if source.kind() == std::io::ErrorKind::AddrInUse => {
-                let port = config.http.listen.port().checked_add(1).context("no free port above")?;
-                config.http.listen.set_port(port);
+            Err(StartError::Listen { address, source }) if source.kind() == std::io::ErrorKind::AddrInUse => {
+                let is_operators = address == config.operator.listen;
+                let taken = if is_operators { &mut config.operator.listen } else { &mut config.http.listen };
+                taken.set_port(taken.port().checked_add(1).context("no free port above")?);
             }
             Err(error) => return Err(error.into()),
         }
@@ -148,7 +152,7 @@ async fn start_node(nats: &str, http: SocketAddr) -> anyhow::Result<Node> {
     bail!("no free port from {http} on")
 }
 
-/// Ten lines: what runs where, and what to try.
+/// Some lines: what runs where, and what to try.
 fn banner(
     home: &Home,
     server: &LocalServer,
@@ -169,6 +173,8 @@ fn banner(
     writeln!(text, "Pannier is up after {took:.1} s. Ctrl-C stops it.")?;
     writeln!(text, "  lookups   {address}/v1/price-availability   ({address}/v1/openapi.json describes it)")?;
     writeln!(text, "  state     {address}/readyz   {address}/metrics")?;
+    let operators = format!("http://{}", node.operator_addr());
+    writeln!(text, "  operators {operators}/v1/operator/orders   ({operators}/v1/operator/openapi.json)")?;
     writeln!(
         text,
         "  broker    {}   streams {ledger}, {catalog}, log {}",

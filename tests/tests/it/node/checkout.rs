@@ -49,7 +49,7 @@ fn request(http: &HttpClient, method: Method, path: &str, key: Option<&str>, bod
     request.body(Bytes::from(body.to_string())).unwrap()
 }
 
-async fn send(
+pub(super) async fn send(
     http: &HttpClient,
     method: Method,
     path: &str,
@@ -60,7 +60,7 @@ async fn send(
     (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap())
 }
 
-async fn place(http: &HttpClient, key: &str, quantity: &str) -> (u16, Value) {
+pub(super) async fn place(http: &HttpClient, key: &str, quantity: &str) -> (u16, Value) {
     let (status, mut answer) = send(http, Method::POST, "/v1/orders", Some(key), &order(quantity)).await;
     // What is accepted may be in its backend's queue by the time it is shown.
     if answer["state"] == "dispatched" {
@@ -69,7 +69,7 @@ async fn place(http: &HttpClient, key: &str, quantity: &str) -> (u16, Value) {
     (status, answer)
 }
 
-async fn second_node(running: &Running) -> (Node, HttpClient) {
+pub(super) async fn second_node(running: &Running) -> (Node, HttpClient) {
     second_node_of(&running.test.server.url()).await
 }
 
@@ -122,7 +122,7 @@ async fn an_order_is_judged_remembered_and_dispatched() {
 }
 
 /// The task that the node's outbox published.
-async fn dispatch(running: &Running, order: &str, generation: u32) -> Dispatch {
+pub(super) async fn dispatch(running: &Running, order: &str, generation: u32) -> Dispatch {
     let order = order.parse().unwrap();
     let subject = running.streams.prefix.dispatch(&SourceId::new("erp").unwrap(), &order, generation);
     let mut progress = running.node.handle().progress();

@@ -4,6 +4,7 @@ mod checkout;
 mod feed;
 mod gate;
 mod http;
+mod operators;
 mod orders;
 mod processes;
 
@@ -39,6 +40,7 @@ fn config(servers: &str) -> Config {
     let mut config = Config::default();
     config.nats.servers = vec![servers.to_owned()];
     config.http.listen.set_port(0);
+    config.operator.listen.set_port(0);
     config.lookup.at_least_wait = Duration::from_secs(30);
     config
 }
@@ -154,7 +156,9 @@ impl Publisher {
         let epoch = Epoch { incarnation: streams.incarnation.clone(), claim: StreamSequence(0) };
         let full = streams.prefix.full(&subject);
         let mut own = Self { context: test.broker.context().clone(), full, subject, epoch, sequence: 0 };
-        let mut claim = own.envelope(0, json!([{"claim": {"instance": "test"}}]));
+        // Who writes for operators goes on in the epoch of all of them.
+        let instance = if own.subject == Subject::Control { "pannier" } else { "test" };
+        let mut claim = own.envelope(0, json!([{"claim": {"instance": instance}}]));
         claim.epoch = None;
         own.epoch.claim = own.put(encode_envelope(Encoding::Json, &claim).unwrap()).await;
         own

@@ -142,7 +142,7 @@ impl Orders {
     }
 
     pub(crate) fn apply_decision(&mut self, at: &mut At<'_>, decision: &Decision) {
-        at.traceparent = None;
+        at.traceparent = decision.act().keyed.and_then(|keyed| keyed.traceparent.clone());
         self.decision(at, decision);
     }
 

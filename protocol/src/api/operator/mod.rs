@@ -1,0 +1,12 @@
+//! What operators ask of a node and what they are told, on the listener of their own: JSON alone.
+
+mod acts;
+mod lists;
+
+pub use acts::{
+    ActAnswer, ActOutcome, ActRequest, EditRequest, RedispatchRequest, ReleaseRequest, RoutingRequest,
+};
+pub use lists::{
+    BackendBacklog, ChainShown, DispatchBacklog, HoldPage, OrderPage, OrderShown, OrderWhole, Overcommits,
+    Overcommitted, ParkedShown, Reroute, ReviewEntry, ReviewPage, RoutingDryRun, RoutingShown, SourcesShown,
+};
