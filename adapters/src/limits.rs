@@ -74,6 +74,15 @@ pub const REST_REQUEST_MAX_DEFAULT: Duration = Duration::from_secs(15);
 pub const TRYTON_ORDERS_DEFAULT: usize = 4;
 pub const TRYTON_REQUESTS_PER_SECOND_DEFAULT: u32 = 20;
 pub const TRYTON_REQUESTS_BURST_DEFAULT: u32 = 8;
+/// Shortest time after which an order of a process that says nothing goes to another, in ms.
+pub const ORDERS_AGAIN_MS_MIN: u64 = 1_000;
+/// Buttons of a sale that are pressed within one step.
+pub const SALE_STEPS_MAX: usize = 24;
+/// Codes looked up by one request: its line is limited to 64 KiB there.
+pub const CODES_PER_QUERY_MAX: usize = 100;
+/// Sales of one request when looking what became of orders, and the longest pause after one that failed.
+pub const PROGRESS_PAGE_ROWS: usize = 100;
+pub const PROGRESS_RETRY_DELAY_MAX: Duration = Duration::from_secs(60);
 /// Between two looks for shipments in Tryton, how far each looks back, and between two comparisons of all, in ms.
 pub const PROGRESS_POLL_MS_DEFAULT: u64 = 5_000;
 pub const PROGRESS_OVERLAP_MS_DEFAULT: u64 = 120_000;

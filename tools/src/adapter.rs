@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use pannier_adapters::files::{self, FilesConfig};
+use pannier_adapters::tryton::{self, Key, TrytonConfig};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{data, told_to_stop};
@@ -12,6 +13,8 @@ use crate::cli::{data, told_to_stop};
 pub enum Command {
     /// Watches a folder for flat files, by a mapping.
     Files(FilesArgs),
+    /// Publishes what Tryton knows, and hands orders over to it.
+    Tryton(TrytonArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -30,8 +33,34 @@ pub struct FilesArgs {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct TrytonArgs {
+    /// TOML; every key is documented in `deploy/tryton.toml`.
+    #[arg(long, env = "PANNIER_TRYTON_CONFIG")]
+    config: PathBuf,
+    /// Where the broker is, instead of what the configuration says.
+    #[arg(long, env = "PANNIER_NATS")]
+    nats: Option<String>,
+    /// Of the user application in Tryton, instead of what the configuration says; better in the environment than here.
+    #[arg(long, env = "PANNIER_TRYTON_KEY", hide_env_values = true)]
+    key: Option<String>,
+}
+
 pub async fn run(command: Command) -> anyhow::Result<()> {
-    let Command::Files(args) = command;
+    match command {
+        Command::Files(args) => run_files(args).await,
+        Command::Tryton(args) => run_tryton(args).await,
+    }
+}
+
+async fn run_tryton(args: TrytonArgs) -> anyhow::Result<()> {
+    let mut config = TrytonConfig::load(&args.config).with_context(|| args.config.display().to_string())?;
+    config.nats = args.nats.unwrap_or(config.nats);
+    config.key = args.key.map(Key).or(config.key);
+    until_told(|stop| tryton::run(config, stop)).await
+}
+
+async fn run_files(args: FilesArgs) -> anyhow::Result<()> {
     let mut config = FilesConfig::load(&args.config).with_context(|| args.config.display().to_string())?;
     if let Some(nats) = args.nats {
         config.nats = nats;
@@ -39,8 +68,17 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
     if args.once {
         return load_once(config, args.json).await;
     }
+    until_told(|stop| files::run(config, stop)).await
+}
+
+/// Runs an adapter until Ctrl-C or SIGTERM; what is in hand then is finished.
+async fn until_told<E, F>(adapter: impl FnOnce(CancellationToken) -> F) -> anyhow::Result<()>
+where
+    E: std::error::Error + Send + Sync + 'static,
+    F: Future<Output = Result<(), E>> + Send + 'static,
+{
     let stop = CancellationToken::new();
-    let work = tokio::spawn(files::run(config, stop.clone()));
+    let work = tokio::spawn(adapter(stop.clone()));
     tokio::pin!(work);
     let ended = tokio::select! {
         ended = &mut work => ended,

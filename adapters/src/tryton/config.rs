@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use pannier_protocol::subject::Prefix;
 use pannier_protocol::{SourceId, WarehouseId, Zone};
+use pannier_streams::limits::ACK_WAIT;
 use serde::Deserialize;
 
 use super::rest::{Rest, RestConfigError};
 use crate::limits::{
-    INTERVAL_MS_MIN, PROGRESS_OVERLAP_MS_DEFAULT, PROGRESS_POLL_MS_DEFAULT, PROGRESS_RECONCILE_MS_DEFAULT,
-    REST_REQUEST_MAX_DEFAULT, SINK_CALL_MAX_DEFAULT, SINK_ORDERS_MAX, TRYTON_ORDERS_DEFAULT,
-    TRYTON_REQUESTS_BURST_DEFAULT, TRYTON_REQUESTS_PER_SECOND_DEFAULT,
+    INTERVAL_MS_MIN, ORDERS_AGAIN_MS_MIN, PROGRESS_OVERLAP_MS_DEFAULT, PROGRESS_POLL_MS_DEFAULT,
+    PROGRESS_RECONCILE_MS_DEFAULT, REST_REQUEST_MAX_DEFAULT, SINK_CALL_MAX_DEFAULT, SINK_ORDERS_MAX,
+    TRYTON_ORDERS_DEFAULT, TRYTON_REQUESTS_BURST_DEFAULT, TRYTON_REQUESTS_PER_SECOND_DEFAULT,
 };
 use crate::runner::sink::SinkLimits;
 
@@ -71,6 +72,8 @@ pub struct OrdersConfig {
     pub steps_burst: u32,
     /// A step that is not done by then is given up and found out about, in ms.
     pub step_ms_max: u64,
+    /// An order whose process died is taken up by the next one after this, in ms.
+    pub again_ms: u64,
     /// Of lines that were promised from no warehouse; without, such an order becomes a dead letter.
     pub warehouse: Option<WarehouseId>,
     /// How often Tryton is asked for shipments, in ms.
@@ -88,6 +91,7 @@ impl Default for OrdersConfig {
             steps_per_second: TRYTON_REQUESTS_PER_SECOND_DEFAULT,
             steps_burst: TRYTON_REQUESTS_BURST_DEFAULT,
             step_ms_max: u64::try_from(SINK_CALL_MAX_DEFAULT.as_millis()).unwrap_or(u64::MAX),
+            again_ms: u64::try_from(ACK_WAIT.as_millis()).unwrap_or(u64::MAX),
             warehouse: None,
             poll_ms: PROGRESS_POLL_MS_DEFAULT,
             overlap_ms: PROGRESS_OVERLAP_MS_DEFAULT,
@@ -152,6 +156,8 @@ impl TrytonConfig {
         said(orders.steps_per_second > 0, "orders.steps_per_second: at least 1")?;
         said(orders.steps_burst > 0, "orders.steps_burst: at least 1")?;
         said(orders.step_ms_max > 0, "orders.step_ms_max: at least 1 ms")?;
+        let again = format!("orders.again_ms: at least {ORDERS_AGAIN_MS_MIN} ms");
+        said(orders.again_ms >= ORDERS_AGAIN_MS_MIN, &again)?;
         for (name, ms) in [("poll_ms", orders.poll_ms), ("reconcile_ms", orders.reconcile_ms)] {
             said(is_interval(ms), &format!("orders.{name}: at least {INTERVAL_MS_MIN} ms"))?;
         }
@@ -183,6 +189,7 @@ impl OrdersConfig {
             requests_per_second: self.steps_per_second,
             requests_burst: self.steps_burst,
             call_max: Duration::from_millis(self.step_ms_max),
+            ack_wait: Duration::from_millis(self.again_ms),
             ..SinkLimits::default()
         }
     }

@@ -6,9 +6,28 @@
 //! internal `note` of a `sale.line` is the name of the order's line.
 
 mod config;
+mod orders;
 mod rest;
 mod value;
 
 pub use config::{ConfigError, Key, OrdersConfig, TrytonConfig};
+pub use orders::{Orders, OrdersError, ProgressError, SeenError};
 pub use rest::{Query, Rest, RestConfigError, RestError};
+use tokio_util::sync::CancellationToken;
 pub use value::{Amount, Day, Flag, Moment, Quantity};
+
+/// Why the adapter ended.
+#[derive(Debug, thiserror::Error)]
+pub enum TrytonError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Orders(#[from] OrdersError),
+}
+
+/// Runs what the configuration names until `stop`; orders in hand are finished first.
+pub async fn run(config: TrytonConfig, stop: CancellationToken) -> Result<(), TrytonError> {
+    let rest = config.rest()?;
+    Box::pin(orders::run(&config, rest, stop)).await?;
+    Ok(())
+}

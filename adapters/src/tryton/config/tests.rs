@@ -32,6 +32,7 @@ fn what_is_refused() {
         (format!("{LEAST}[orders]\npol_ms = 1\n"), "unknown field `pol_ms`"),
         (format!("{LEAST}[orders]\npoll_ms = 1\n"), "orders.poll_ms: at least 50 ms"),
         (format!("{LEAST}[orders]\nreconcile_ms = 1\n"), "orders.reconcile_ms: at least 50 ms"),
+        (format!("{LEAST}[orders]\nagain_ms = 1\n"), "orders.again_ms: at least 1000 ms"),
         (format!("{LEAST}[orders]\nat_once = 0\n"), "orders.at_once: 1 to 256"),
         (format!("{LEAST}[orders]\nsteps_per_second = 0\n"), "orders.steps_per_second"),
         (format!("{LEAST}[orders]\nsteps_burst = 0\n"), "orders.steps_burst"),

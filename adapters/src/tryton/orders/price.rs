@@ -1,0 +1,89 @@
+//! The unit price of a line as a sale can bear it: of the line's own unit, with four digits.
+
+use pannier_protocol::Decimal;
+use pannier_protocol::order::DispatchLine;
+
+/// Digits after the point that Tryton takes of a unit price.
+const PRICE_DIGITS: u32 = 4;
+
+/// The price that Tryton makes the line's amount from; an error where that amount is another one than the
+/// customer was told.
+pub(super) fn unit_price(line: &DispatchLine, currency_digits: u32) -> Result<Decimal, String> {
+    let price = &line.price;
+    let stated = (price.uom == line.uom).then(|| divided(price.unit_price, price.per)).flatten();
+    let candidates = [stated, divided(price.extended, line.quantity)];
+    let fits = |unit_price: &Decimal| bears(*unit_price, line.quantity, price.extended, currency_digits);
+    candidates.into_iter().flatten().find(fits).ok_or_else(|| {
+        format!(
+            "line {}: no unit price with {PRICE_DIGITS} digits makes {} {} cost {}; order it in another unit",
+            line.line, line.quantity, line.uom, price.extended
+        )
+    })
+}
+
+/// Rounded half away from zero to what Tryton takes.
+fn divided(total: Decimal, by: Decimal) -> Option<Decimal> {
+    let scale = 10_i128.pow(PRICE_DIGITS);
+    let by = i128::from(by.micros());
+    if by <= 0 {
+        return None;
+    }
+    let rounded = rounded_half_away(i128::from(total.micros()) * scale, by);
+    let micros = rounded * (i128::from(Decimal::SCALE) / scale);
+    i64::try_from(micros).ok().map(Decimal::from_micros)
+}
+
+fn rounded_half_away(numerator: i128, denominator: i128) -> i128 {
+    let half = if numerator < 0 { -denominator } else { denominator };
+    (2 * numerator + half) / (2 * denominator)
+}
+
+/// Whether quantity times price is the amount, to one step of the currency: Tryton rounds halves to even.
+fn bears(unit_price: Decimal, quantity: Decimal, extended: Decimal, currency_digits: u32) -> bool {
+    let scale = i128::from(Decimal::SCALE);
+    let step = scale * scale / 10_i128.pow(currency_digits.min(6));
+    let product = i128::from(unit_price.micros()) * i128::from(quantity.micros());
+    let difference = product - i128::from(extended.micros()) * scale;
+    difference.abs() < step
+}
+
+#[cfg(test)]
+mod tests {
+    use pannier_protocol::codec;
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(quantity: &str, uom: &str, price: (&str, &str, &str), extended: &str, want: Option<&str>) {
+        let (unit_price, per, price_uom) = price;
+        let line = json!({"line": "1", "item": "I", "quantity": quantity, "uom": uom, "promised": [],
+            "price": {"unit_price": unit_price, "per": per, "uom": price_uom, "extended": extended, "level": "list"}});
+        let text = line.to_string();
+        let line: DispatchLine =
+            codec::decode(pannier_protocol::Encoding::Json, text.as_bytes(), text.len()).unwrap();
+        let got = unit_price_text(&line);
+        assert_eq!(got.as_deref().ok(), want, "{line:?}: {got:?}");
+    }
+
+    fn unit_price_text(line: &DispatchLine) -> Result<String, String> {
+        unit_price(line, 2).map(|price| price.to_string())
+    }
+
+    #[test]
+    fn a_price_is_of_the_lines_own_unit() {
+        for (quantity, uom, price, extended, want) in [
+            ("2", "u", ("1.25", "1", "u"), "2.50", Some("1.25")),
+            ("3", "u", ("12.5", "100", "u"), "0.38", Some("0.125")),
+            ("2", "cs", ("1.25", "1", "u"), "30.00", Some("15")),
+            ("3", "u", ("0.33333", "1", "u"), "1.00", Some("0.3333")),
+            ("10", "u", ("1.23456", "1", "u"), "12.35", Some("1.2346")),
+            ("1", "u", ("1.125", "1", "u"), "1.13", Some("1.125")),
+            // The customer was told 12.35, and 1.2346 for each would make 1234.60.
+            ("1000", "u", ("1.23456", "1", "u"), "1234.56", None),
+            ("1", "cs", ("15", "1", "cs"), "180.00", Some("180")),
+            ("7", "u", ("0", "1", "u"), "0", Some("0")),
+        ] {
+            check(quantity, uom, price, extended, want);
+        }
+    }
+}
