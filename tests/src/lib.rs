@@ -1,5 +1,7 @@
 //! What the tests across crates share: a real nats-server in a folder of its own.
 
+mod tryton;
+
 use std::path::PathBuf;
 
 use pannier_protocol::subject::Prefix;
@@ -8,6 +10,8 @@ use pannier_streams::server::{Cluster, Finder, LocalServer, Options, ServerVersi
 use pannier_streams::{Streams, config};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
+
+pub use tryton::{Database, Tryton};
 
 /// The oldest server that the tests are run against (by naming it in `NATS_SERVER`).
 pub const VERSION_MIN: ServerVersion = ServerVersion { major: 2, minor: 12, patch: 8 };

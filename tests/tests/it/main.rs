@@ -8,3 +8,4 @@ mod node;
 mod python;
 mod sink;
 mod streams;
+mod tryton;

@@ -49,7 +49,7 @@ fn request(http: &HttpClient, method: Method, path: &str, key: Option<&str>, bod
     request.body(Bytes::from(body.to_string())).unwrap()
 }
 
-pub(super) async fn send(
+pub(crate) async fn send(
     http: &HttpClient,
     method: Method,
     path: &str,

@@ -1,6 +1,6 @@
 //! A node against a real nats-server.
 
-mod checkout;
+pub(crate) mod checkout;
 mod feed;
 mod gate;
 mod http;
@@ -29,11 +29,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Of every message; tests do not depend on when they run.
 const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
-struct Running {
-    test: TestBroker,
-    streams: Streams,
-    node: Node,
-    http: HttpClient,
+pub(crate) struct Running {
+    pub(crate) test: TestBroker,
+    pub(crate) streams: Streams,
+    pub(crate) node: Node,
+    pub(crate) http: HttpClient,
 }
 
 fn config(servers: &str) -> Config {
@@ -59,7 +59,7 @@ impl Running {
     }
 
     /// Ready, with empty streams.
-    async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let (test, streams) = TestBroker::start_with_streams().await;
         let mut config = config(&test.server.url());
         change(&mut config);
@@ -70,7 +70,7 @@ impl Running {
     }
 
     /// Claims a subject, as in `ledger.stock.wms-1`.
-    async fn publisher(&self, subject: &str) -> Publisher {
+    pub(crate) async fn publisher(&self, subject: &str) -> Publisher {
         Publisher::claim(&self.test, &self.streams, subject).await
     }
 
@@ -89,7 +89,7 @@ impl Running {
         (erp, wms, at)
     }
 
-    fn as_of(&self, ledger: StreamSequence, shared: StreamSequence) -> AsOf {
+    pub(crate) fn as_of(&self, ledger: StreamSequence, shared: StreamSequence) -> AsOf {
         AsOf { incarnation: self.streams.incarnation.clone(), ledger, shared, partition: StreamSequence(0) }
     }
 
@@ -141,7 +141,7 @@ fn stock(on_hand: &str) -> Value {
 }
 
 /// Publishes as a foreign program might: without the broker's fence, and whatever it is told to.
-struct Publisher {
+pub(crate) struct Publisher {
     context: async_nats::jetstream::Context,
     full: String,
     subject: Subject,
@@ -171,7 +171,7 @@ impl Publisher {
     }
 
     /// The next message.
-    async fn send(&mut self, changes: Value) -> StreamSequence {
+    pub(crate) async fn send(&mut self, changes: Value) -> StreamSequence {
         self.sequence += 1;
         self.send_as(self.sequence, changes).await
     }

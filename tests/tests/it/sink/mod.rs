@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pannier_adapters::runner::sink::{Sink, SinkConfig, SinkError, SinkLimits, SinkStatus};
+use pannier_adapters::runner::sink::{Backend, Sink, SinkConfig, SinkError, SinkLimits, SinkStatus};
 use pannier_protocol::codec::{decode_envelope, encode};
 use pannier_protocol::order::{Dispatch, DispatchKind, EffectId, OrderEvent, OrderId, OrderRequestFacts};
 use pannier_protocol::subject::Prefix;
@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use erp::{Connection, Erp, Turn};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Limits under which a test does not wait for what people would.
 const QUICK: SinkLimits = SinkLimits {
@@ -39,30 +39,30 @@ const QUICK: SinkLimits = SinkLimits {
 };
 
 /// A broker, a backend, and the ledger's events as they come.
-struct Stage {
-    test: TestBroker,
-    streams: Streams,
+pub(crate) struct Stage {
+    pub(crate) test: TestBroker,
+    pub(crate) streams: Streams,
     erp: Arc<Erp>,
     events: mpsc::Receiver<Event>,
     seen: Vec<OrderEvent>,
 }
 
 /// One process.
-struct Process {
+pub(crate) struct Process {
     status: watch::Receiver<SinkStatus>,
     stop: CancellationToken,
     run: JoinHandle<Result<(), SinkError>>,
 }
 
-fn source() -> SourceId {
+pub(crate) fn source() -> SourceId {
     SourceId::new("erp").unwrap()
 }
 
-fn order(key: &str) -> OrderId {
+pub(crate) fn order(key: &str) -> OrderId {
     OrderId::derive(&AccountId::new("C-1001").unwrap(), &IdempotencyKey::new(key).unwrap())
 }
 
-fn dispatch(key: &str, kind: DispatchKind, generation: u32) -> Dispatch {
+pub(crate) fn dispatch(key: &str, kind: DispatchKind, generation: u32) -> Dispatch {
     Dispatch {
         effect: EffectId { position: StreamSequence(7), index: 0 },
         kind,
@@ -87,7 +87,7 @@ fn pause() -> (Turn, oneshot::Receiver<()>, oneshot::Sender<()>) {
 }
 
 impl Stage {
-    async fn set() -> Self {
+    pub(crate) async fn set() -> Self {
         let (test, streams) = TestBroker::start_with_streams().await;
         let (stream, incarnation) = (streams.ledger.clone(), streams.incarnation.clone());
         let (consumer, events) =
@@ -100,7 +100,7 @@ impl Stage {
         self.start_with(backend, QUICK).await
     }
 
-    async fn start_with(&self, backend: Connection, limits: SinkLimits) -> Process {
+    pub(crate) async fn start_with(&self, backend: impl Backend, limits: SinkLimits) -> Process {
         let nats = self.test.server.url();
         let config =
             SinkConfig { backend: source(), prefix: Prefix::default(), nats, limits, begin_after: None };
@@ -111,7 +111,7 @@ impl Stage {
         Process { status, stop, run }
     }
 
-    async fn dispatch(&self, dispatch: &Dispatch) {
+    pub(crate) async fn dispatch(&self, dispatch: &Dispatch) {
         let payload = encode(Encoding::MessagePack, dispatch).unwrap();
         let subject = self.streams.prefix.dispatch(&source(), &dispatch.order, dispatch.generation);
         self.publish(&subject, payload).await;
@@ -128,7 +128,7 @@ impl Stage {
     }
 
     /// The next event of an order that the ledger has.
-    async fn event(&mut self) -> OrderEvent {
+    pub(crate) async fn event(&mut self) -> OrderEvent {
         while self.seen.is_empty() {
             let event = timeout(PATIENCE, self.events.recv()).await.expect("an event in time").unwrap();
             let Event::Batch(batch) = event else { continue };
@@ -142,19 +142,19 @@ impl Stage {
     }
 
     /// The kind of the next event, and whose it is.
-    async fn next(&mut self) -> (&'static str, OrderId) {
+    pub(crate) async fn next(&mut self) -> (&'static str, OrderId) {
         let event = self.event().await;
         (event.kind(), *event.order())
     }
 }
 
 impl Process {
-    async fn until(&mut self, what: &str, reached: impl FnMut(&SinkStatus) -> bool) -> SinkStatus {
+    pub(crate) async fn until(&mut self, what: &str, reached: impl FnMut(&SinkStatus) -> bool) -> SinkStatus {
         let status = timeout(PATIENCE, self.status.wait_for(reached)).await;
         *status.unwrap_or_else(|_| panic!("{what} in time")).unwrap_or_else(|_| panic!("{what}: it ended"))
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         timeout(PATIENCE, self.run).await.expect("it stops in time").unwrap().unwrap();
     }

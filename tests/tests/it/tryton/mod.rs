@@ -1,0 +1,3 @@
+//! The adapter of Tryton against a real one (`tests/erp`).
+
+mod orders;

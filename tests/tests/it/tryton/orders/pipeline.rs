@@ -1,0 +1,161 @@
+//! From a client's request to a sale, and from a shipment back to the client: node, broker, adapter and Tryton.
+
+use http::Method;
+use pannier_adapters::tryton::{TrytonConfig, TrytonError, run};
+use pannier_tests::{Database, Tryton};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::document;
+use crate::node::checkout::send;
+use crate::node::{Publisher, Running};
+use crate::sink::PATIENCE;
+
+struct Shop {
+    running: Running,
+    tryton: Tryton,
+    stop: CancellationToken,
+    adapter: JoinHandle<Result<(), TrytonError>>,
+    /// Each holds the claim of its subject.
+    _publishers: [Publisher; 3],
+}
+
+/// `ITEM-001` and `ITEM-002` are Tryton's, `GHOST` is not; all at a price of 2.5 and for `CUST-001`.
+async fn open() -> Shop {
+    let tryton = Tryton::start(Database::Sqlite).await;
+    let running = Running::start_with(|config| config.node.name = "n1".to_owned()).await;
+    let mut control = running.publisher("ledger.control").await;
+    control.send(json!([{"rule_version_activated": {"version": 2}}])).await;
+    let routing = json!({"rules": [{"backend": "erp"}], "by": "jane", "reason": "one ERP"});
+    control.send(json!([{"decision": {"routing": routing}}])).await;
+    let (mut erp, mut wms) =
+        (running.publisher("catalog.shared.erp-1").await, running.publisher("ledger.stock.wms-1").await);
+    let items = ["ITEM-001", "ITEM-002", "GHOST"];
+    let halves = json!([{"uom": "u", "numerator": 1, "denominator": 1, "multiple": "0.5"}]);
+    let of_each = items.map(|item| json!({"item": {"item": item, "base_uom": "u", "uoms": halves}}));
+    let rows: Vec<Value> =
+        items.iter().map(|item| json!([item, null, "u", null, 1, "fixed", null, [["0", "2.5"]]])).collect();
+    let mut catalog = of_each.to_vec();
+    catalog.push(json!({"prices": {"scope": {"list": "LIST"}, "currency": "USD", "rows": rows}}));
+    let defaults = json!({"defaults": {"currency": "USD", "lists": ["LIST"]}});
+    catalog.push(json!({"policy": {"version": 1, "document": defaults}}));
+    catalog.push(json!({"account": {"account": "CUST-001", "root": "CUST-001", "warehouses": ["MAIN"]}}));
+    let shared = erp.send(json!(catalog)).await;
+    let stock = items
+        .map(|item| json!({"stock_set": {"item": item, "warehouse": "MAIN", "uom": "u", "on_hand": "500"}}));
+    let ledger = wms.send(json!(stock)).await;
+    let at = running.as_of(ledger, shared);
+    let path = format!("/v1/price-availability/ITEM-001?quantity=1&at_least={at}");
+    assert_eq!(running.http.get(&path).await.unwrap().status(), 200);
+
+    let state = tryton.folder.path().join("state");
+    let text = document(&tryton, &tryton.address(), &running.test.server.url(), &state);
+    let stop = CancellationToken::new();
+    let adapter = tokio::spawn(run(TrytonConfig::parse(&text).unwrap(), stop.clone()));
+    Shop { running, tryton, stop, adapter, _publishers: [control, erp, wms] }
+}
+
+impl Shop {
+    /// The id of an order of so many pieces.
+    async fn place(&self, item: &str, quantity: &str) -> String {
+        let line = json!({"line": "7", "item": item, "quantity": quantity, "uom": "u"});
+        let order = json!({"account": "CUST-001", "purchase_order": format!("PO-{item}-{quantity}"), "lines": [line]});
+        let key = format!("k-{item}-{quantity}");
+        let (status, answer) = send(&self.running.http, Method::POST, "/v1/orders", Some(&key), &order).await;
+        assert_eq!(status, 201, "{answer}");
+        answer["order"].as_str().unwrap().to_owned()
+    }
+
+    /// The order as a client sees it, once its state is this one.
+    async fn until(&self, order: &str, state: &str) -> Value {
+        let mut progress = self.running.node.handle().progress();
+        let path = format!("/v1/orders/{order}");
+        let reached = async {
+            loop {
+                let (_, shown) = send(&self.running.http, Method::GET, &path, None, &json!({})).await;
+                if shown["state"] == state {
+                    return shown;
+                }
+                progress.changed().await.unwrap();
+            }
+        };
+        let reached = tokio::time::timeout(PATIENCE, reached).await;
+        reached.unwrap_or_else(|_| panic!("{order} is not {state} in time"))
+    }
+
+    async fn the_sale(&self, order: &str) -> Value {
+        let sales = self.tryton.sales(order).await;
+        let [sale] = &sales[..] else { panic!("one sale of {order}: {sales:?}") };
+        sale.clone()
+    }
+
+    /// Sends what a shipment in waiting has, or a part of it.
+    async fn ship(&self, order: &str, part: Option<u32>) {
+        let sale = self.the_sale(order).await;
+        let waiting = |shipment: &&Value| shipment["state"] == "waiting";
+        let shipment =
+            sale["shipments"].as_array().unwrap().iter().find(waiting).unwrap()["id"].as_i64().unwrap();
+        if let Some(part) = part {
+            let fields = ["inventory_moves.quantity"];
+            let moves: Option<Value> =
+                self.tryton.rest.find("stock.shipment.out", shipment, &fields).await.unwrap();
+            let id = moves.unwrap()["inventory_moves"][0]["id"].as_i64().unwrap();
+            self.tryton.rest.write("stock.move", id, &json!({"quantity": part})).await.unwrap();
+        }
+        self.tryton.press("stock.shipment.out", shipment, &["assign_try", "pick", "pack", "do"]).await;
+    }
+}
+
+#[tokio::test]
+async fn an_order_is_in_tryton_once_and_its_shipments_come_back() {
+    let shop = open().await;
+    let (good, refused, unknown) = (
+        shop.place("ITEM-001", "10").await,
+        shop.place("ITEM-002", "2.5").await,
+        shop.place("GHOST", "1").await,
+    );
+    let cancelled = shop.place("ITEM-002", "3").await;
+
+    let shown = shop.until(&good, "acknowledged").await;
+    let sale = shop.the_sale(&good).await;
+    assert_eq!(sale["state"], "processing");
+    assert_eq!(sale["number"], shown["document"], "{shown}");
+    assert_eq!(
+        (&sale["party"]["code"], &sale["description"]),
+        (&json!("CUST-001"), &json!("PO-ITEM-001-10"))
+    );
+    let line = &sale["lines"][0];
+    assert_eq!(
+        (&line["product"]["code"], &line["quantity"], &line["note"]),
+        (&json!("ITEM-001"), &json!(10.0), &json!("7"))
+    );
+    assert_eq!(line["unit_price"]["decimal"].as_str().unwrap().trim_end_matches('0'), "2.5");
+
+    let shown = shop.until(&refused, "review").await;
+    assert_eq!(shown["reasons"], json!(["refused_by_backend"]), "{shown}");
+    shop.until(&unknown, "dead_lettered").await;
+    for order in [&refused, &unknown] {
+        assert_eq!(shop.tryton.sales(order).await.len(), 0);
+    }
+
+    shop.until(&cancelled, "acknowledged").await;
+    let path = format!("/v1/orders/{cancelled}/cancel");
+    let (status, _) = send(&shop.running.http, Method::POST, &path, Some("c"), &json!({})).await;
+    assert_eq!(status, 200);
+    shop.until(&cancelled, "cancelled").await;
+    assert_eq!(shop.the_sale(&cancelled).await["shipments"][0]["state"], "cancelled");
+
+    shop.ship(&good, Some(4)).await;
+    let shown = shop.until(&good, "partially_shipped").await;
+    assert_eq!(shown["lines"][0]["shipped"], "4", "{shown}");
+    // The second partial one changes nothing in the sale itself.
+    shop.ship(&good, Some(5)).await;
+    shop.ship(&good, None).await;
+    let shown = shop.until(&good, "shipped").await;
+    assert_eq!(shown["lines"][0]["shipped"], "10", "{shown}");
+
+    shop.stop.cancel();
+    shop.adapter.await.unwrap().unwrap();
+    shop.running.node.stop().await.unwrap();
+}
