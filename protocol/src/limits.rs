@@ -37,8 +37,10 @@ pub const LOOKUP_BYTES_MAX: usize = 512 * 1024;
 pub const ORDER_LINES_MAX: usize = 500;
 /// Most references of the client's own that an order carries.
 pub const ORDER_REFERENCES_MAX: usize = 32;
-/// Largest order or hold request body, in bytes.
-pub const ORDER_BYTES_MAX: usize = 256 * 1024;
+/// Largest order or hold request body, in bytes: 500 lines, a signed price each.
+pub const ORDER_BYTES_MAX: usize = 512 * 1024;
+/// Longest signed price, in bytes; one of usual names has some 700.
+pub const PRICE_HOLD_BYTES_MAX: usize = 4 * 1024;
 /// Largest order once it is resolved, in bytes of its command; above it the order is refused.
 pub const ORDER_RESOLVED_BYTES_MAX: usize = 128 * 1024;
 /// A group of commands is closed once it has this many bytes, so that the next one does not wait for it.

@@ -4,7 +4,8 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use crate::change::RelationKind;
-use crate::codec::{self, DecodeError, Encoding};
+use crate::codec::{self, DecodeError, Encoding, bounded_text};
+use crate::limits::PRICE_HOLD_BYTES_MAX;
 use crate::{
     AccountId, AsOf, Currency, Decimal, ItemId, LocalDate, Money, SourceId, SourceSequence, StreamSequence,
     Timestamp,
@@ -115,6 +116,9 @@ pub struct LineAnswer {
     pub quantity_to_order: Option<Decimal>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
+    /// Where `hold` was asked for, of a price that is neither suspect nor invalidated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_hold: Option<PriceHold>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub availability: Option<Availability>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -180,6 +184,19 @@ pub struct Price {
     pub breaks: Option<Vec<BreakShown>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_break: Option<NextBreak>,
+}
+
+/// The signed promise of a line's price: for this account and ship-to, item, unit, quantity (where the line has one,
+/// `quantity_to_order`), currency, contract and warehouse.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PriceHold {
+    /// To be given as `price_hold` of the order's line.
+    #[serde(deserialize_with = "bounded_text::<_, PRICE_HOLD_BYTES_MAX>")]
+    pub token: String,
+    /// From here on an order is priced again.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub expires_at: Timestamp,
 }
 
 /// A part of a line that a cap split.

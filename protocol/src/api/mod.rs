@@ -10,8 +10,9 @@ mod request;
 
 pub use answer::{
     Availability, AvailabilityStatus, BreakShown, Explain, Freshness, FreshnessPair, FreshnessState,
-    LineAnswer, LineStatus, LookupAnswer, NextBreak, Offer, OfferPrice, Price, PricePart, RejectedCandidate,
-    RejectedReason, ScheduleEntry, SourceState, Total, WarehouseAvailability, decode_answer,
+    LineAnswer, LineStatus, LookupAnswer, NextBreak, Offer, OfferPrice, Price, PriceHold, PricePart,
+    RejectedCandidate, RejectedReason, ScheduleEntry, SourceState, Total, WarehouseAvailability,
+    decode_answer,
 };
 pub use hold::{
     HoldAnswer, HoldChangeRequest, HoldLineAnswer, HoldLineRequest, HoldRequest, HoldState, decode_hold,

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::line::request_line;
 use super::{ItemType, RequestedQuantity};
 use crate::codec::{self, DecodeError, Encoding, bounded, bounded_map, bounded_option, bounded_text};
-use crate::limits::{ORDER_BYTES_MAX, ORDER_LINES_MAX, ORDER_REFERENCES_MAX, TEXT_BYTES_MAX};
+use crate::limits::{
+    ORDER_BYTES_MAX, ORDER_LINES_MAX, ORDER_REFERENCES_MAX, PRICE_HOLD_BYTES_MAX, TEXT_BYTES_MAX,
+};
 use crate::order::{IfShort, OrderReason, PriceRecord, PromisedPart};
 use crate::{
     AccountId, AsOf, ChannelId, Currency, Decimal, DocumentId, EffectId, HoldId, ItemId, LineId, LocalDate,
@@ -77,11 +79,12 @@ request_line! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, example = "12"))]
         pub unit_price: Option<Decimal>,
-        /// The signed promise of a price that an earlier lookup gave.
+        /// The signed promise of a price that an earlier lookup gave; its price counts as shown where `unit_price` is
+        /// left out.
         #[serde(
             default,
             skip_serializing_if = "Option::is_none",
-            deserialize_with = "bounded_option::<_, ORDER_BYTES_MAX>"
+            deserialize_with = "bounded_option::<_, PRICE_HOLD_BYTES_MAX>"
         )]
         pub price_hold: Option<String>,
         #[serde(default)]

@@ -79,7 +79,7 @@ pub enum Include {
     Schedule,
     Substitutes,
     Explain,
-    /// A signed promise of the price; answered once orders are taken.
+    /// A signed promise of the price, of an account's prices as of now.
     Hold,
 }
 

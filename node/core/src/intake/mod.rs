@@ -27,7 +27,7 @@ use pannier_protocol::{
     Currency, Decimal, Fingerprint, HoldId, IdempotencyKey, LineId, LocalDate, OrderId, Timestamp,
 };
 
-pub use pricing::HeldPrice;
+pub use crate::basket::HeldPrice;
 
 use crate::availability;
 use crate::basket::{Opened, Readers};
@@ -57,8 +57,18 @@ pub struct Received {
     pub traceparent: Option<String>,
 }
 
-/// Signed prices of an order's lines, as the node has verified them; `None`: what the line gave is no valid one.
-pub type HeldPrices = BTreeMap<LineId, Option<HeldPrice>>;
+/// A signed price that a line of an order gave, as the node has verified it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Held {
+    InForce(HeldPrice),
+    /// Expired, or of another life of the ledger: it still says what the customer was shown.
+    Lapsed(HeldPrice),
+    /// Of another account or ship-to.
+    Foreign,
+}
+
+/// By line, of those that gave one.
+pub type HeldPrices = BTreeMap<LineId, Held>;
 
 /// Why nothing is sent to the ledger. Nothing is remembered of it: the same key may be used again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

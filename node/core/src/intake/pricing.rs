@@ -1,40 +1,15 @@
 //! What a line costs, against what the customer was shown (semantics 1.14): the same engine as a lookup, and a
 //! price that differs from the one shown is never put in its place silently.
 
-use pannier_protocol::api::{LineStatus, OrderLineRequest, Price};
+use pannier_protocol::Decimal;
+use pannier_protocol::api::{LineStatus, OrderLineRequest};
 use pannier_protocol::change::{PriceMoved, StalenessTable};
 use pannier_protocol::order::{CapUse, OrderReason, PriceRecord};
-use pannier_protocol::{ContractId, Currency, Decimal, ItemId, LevelName, UomCode};
-use serde::{Deserialize, Serialize};
 
-use super::Desk;
 use super::line::reason;
-use crate::basket::Resolved;
-use crate::quote::{self, NoPrice, PriceQuestion, Quote, Record, Wants};
-
-/// A price that a lookup promised: what its signed token says of the line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HeldPrice {
-    pub item: ItemId,
-    pub uom: UomCode,
-    /// The price holds for this quantity only: with another one another break could be reached.
-    pub quantity: Decimal,
-    pub currency: Currency,
-    /// What the customer was shown for one of `uom`.
-    pub order_unit_price: Decimal,
-    /// With the version of the row.
-    pub price: PriceRecord,
-}
-
-impl HeldPrice {
-    fn is_of(&self, resolved: &Resolved, uom: &str, currency: Currency) -> bool {
-        self.item == resolved.item.id
-            && self.uom.as_str() == uom
-            && self.quantity == resolved.quantity
-            && self.currency == currency
-    }
-}
+use super::{Desk, Held};
+use crate::basket::{HeldPrice, Resolved, Terms, recorded};
+use crate::quote::{self, NoPrice, PriceQuestion, Quote, Wants};
 
 impl Desk<'_> {
     /// The price to record, and what it takes of caps; without a price a doubt says why.
@@ -42,16 +17,17 @@ impl Desk<'_> {
         &mut self,
         line: &OrderLineRequest,
         resolved: &Resolved,
-        held: Option<&Option<HeldPrice>>,
+        held: Option<&Held>,
     ) -> (Option<PriceRecord>, Vec<CapUse>) {
-        let held = self.valid_hold(line, resolved, held);
+        let is_in_force = matches!(held, Some(Held::InForce(_)));
+        let held = self.own_hold(line, resolved, held);
         let quote = self.quote(line, resolved);
         let budget = self.budget(StalenessTable::Price, resolved.item.class_id.as_ref());
         if let Err(refused) = budget.judge(&quote.consulted, self.now) {
             self.doubt(&line.line, OrderReason::NotFresh, refused.detail);
             return (None, Vec::new());
         }
-        let honours = self.catalog.policies.defaults.price_moved == PriceMoved::Honour;
+        let honours = is_in_force && self.catalog.policies.defaults.price_moved == PriceMoved::Honour;
         let honoured =
             held.filter(|held| honours && line.unit_price.is_none_or(|shown| shown == held.order_unit_price));
         let (price, record) = match (quote.price, quote.record) {
@@ -77,20 +53,27 @@ impl Desk<'_> {
     }
 
     /// The hold that the line gave, if it is one of this line.
-    fn valid_hold<'h>(
+    fn own_hold<'h>(
         &mut self,
         line: &OrderLineRequest,
         resolved: &Resolved,
-        held: Option<&'h Option<HeldPrice>>,
+        held: Option<&'h Held>,
     ) -> Option<&'h HeldPrice> {
         let uom = self.dictionary.uoms.name(resolved.unit.uom);
-        let given = held.map(|held| held.as_ref().filter(|held| held.is_of(resolved, uom, self.currency)));
-        if given == Some(None) {
-            let detail =
-                "the signed price is expired, or of another account, item, unit, quantity or currency";
+        let (contract, warehouse) = (line.contract.as_deref(), line.warehouse.as_deref());
+        let terms = Terms { currency: self.currency, contract, warehouse };
+        let own = match held? {
+            Held::InForce(held) | Held::Lapsed(held) => {
+                Some(held).filter(|held| held.is_of(resolved, uom, terms))
+            }
+            Held::Foreign => None,
+        };
+        if own.is_none() {
+            let detail = "the signed price is of another account, ship-to, item, unit, quantity, currency, contract or \
+                          warehouse than this line";
             self.doubt(&line.line, OrderReason::PriceHoldInvalid, detail);
         }
-        given.flatten()
+        own
     }
 
     fn quote(&mut self, line: &OrderLineRequest, resolved: &Resolved) -> Quote {
@@ -129,17 +112,4 @@ impl Desk<'_> {
         self.doubt(&line.line, reason(status), why.to_string());
         (None, Vec::new())
     }
-}
-
-/// `None` where the tenant's policy has a level without a name.
-pub(crate) fn recorded(price: &Price, record: &Record) -> Option<PriceRecord> {
-    Some(PriceRecord {
-        unit_price: price.unit_price,
-        per: price.per,
-        uom: UomCode::new(&price.uom).ok()?,
-        extended: price.extended.amount,
-        level: LevelName::new(&price.level).ok()?,
-        contract: price.contract.as_deref().and_then(|contract| ContractId::new(contract).ok()),
-        row: Some(record.row.clone()),
-    })
 }

@@ -9,7 +9,7 @@ use pannier_protocol::codec::Encoding;
 use pannier_protocol::order::{Command, PlaceHold, PlaceOrder, StockLine};
 use pannier_protocol::{IdempotencyKey, LineId, OrderId};
 
-use super::{HeldPrice, HeldPrices, Intake, IntakeRefusal, Received};
+use super::{Held, HeldPrice, HeldPrices, Intake, IntakeRefusal, Received};
 use crate::lookup::tests::{NOW, Node};
 
 const CATALOG: &str = r#"[
@@ -246,9 +246,18 @@ fn a_price_that_moved_is_what_the_tenant_says() {
             r#"[{{"policy":{{"version":1,"document":{{"defaults":{{"currency":"USD","lists":["LIST"],"price_moved":"{policy}"}}}}}}}}]"#
         );
         node.say("catalog.shared.pannier", 1, &text);
-        for (given, signed) in
-            [("", ""), ("12", ""), ("13", ""), ("11", ""), ("11", "2"), ("", "2"), ("11", "4")]
-        {
+        for (given, signed) in [
+            ("", ""),
+            ("12", ""),
+            ("13", ""),
+            ("11", ""),
+            ("11", "2"),
+            ("", "2"),
+            ("11", "4"),
+            ("", "~2"),
+            ("", "~4"),
+            ("", "!"),
+        ] {
             let price = if given.is_empty() { String::new() } else { format!(r#","unit_price":"{given}""#) };
             let json = format!(
                 r#"{{"account":"C-1","lines":[{{"line":"1","item":"BOLT","quantity":"2","uom":"BX"{price}}}]}}"#
@@ -256,7 +265,14 @@ fn a_price_that_moved_is_what_the_tenant_says() {
             let plain = order(&node, &json, &HeldPrices::new()).unwrap();
             let mut held = HeldPrices::new();
             if !signed.is_empty() {
-                held.insert(plain.lines[0].stock.line.clone(), Some(hold_of(&plain, signed)));
+                held.insert(
+                    plain.lines[0].stock.line.clone(),
+                    match signed.strip_prefix('~') {
+                        Some(signed) => Held::Lapsed(hold_of(&plain, signed)),
+                        None if signed == "!" => Held::Foreign,
+                        None => Held::InForce(hold_of(&plain, signed)),
+                    },
+                );
             }
             let place = order(&node, &json, &held).unwrap();
             let doubts: Vec<_> = place.doubts.iter().map(|doubt| doubt.reason).collect();
@@ -271,6 +287,9 @@ fn a_price_that_moved_is_what_the_tenant_says() {
         honour 11/2: 22 []
         honour   /2: 22 []
         honour 11/4: 24 [PriceHoldInvalid, PriceMoved]
+        honour   /~2: 24 [PriceMoved]
+        honour   /~4: 24 [PriceHoldInvalid]
+        honour   /!: 24 [PriceHoldInvalid]
         accept_if_lower   / : 24 []
         accept_if_lower 12/ : 24 []
         accept_if_lower 13/ : 24 []
@@ -278,6 +297,9 @@ fn a_price_that_moved_is_what_the_tenant_says() {
         accept_if_lower 11/2: 24 [PriceMoved]
         accept_if_lower   /2: 24 [PriceMoved]
         accept_if_lower 11/4: 24 [PriceHoldInvalid, PriceMoved]
+        accept_if_lower   /~2: 24 [PriceMoved]
+        accept_if_lower   /~4: 24 [PriceHoldInvalid]
+        accept_if_lower   /!: 24 [PriceHoldInvalid]
         review   / : 24 []
         review 12/ : 24 []
         review 13/ : 24 [PriceMoved]
@@ -285,6 +307,9 @@ fn a_price_that_moved_is_what_the_tenant_says() {
         review 11/2: 24 [PriceMoved]
         review   /2: 24 [PriceMoved]
         review 11/4: 24 [PriceHoldInvalid, PriceMoved]
+        review   /~2: 24 [PriceMoved]
+        review   /~4: 24 [PriceHoldInvalid]
+        review   /!: 24 [PriceHoldInvalid]
         refuse   / : 24 []
         refuse 12/ : 24 []
         refuse 13/ : 24 [PriceRefused]
@@ -292,6 +317,9 @@ fn a_price_that_moved_is_what_the_tenant_says() {
         refuse 11/2: 24 [PriceRefused]
         refuse   /2: 24 [PriceRefused]
         refuse 11/4: 24 [PriceHoldInvalid, PriceRefused]
+        refuse   /~2: 24 [PriceRefused]
+        refuse   /~4: 24 [PriceHoldInvalid]
+        refuse   /!: 24 [PriceHoldInvalid]
     "#]]
     .assert_eq(&table);
 }
@@ -307,6 +335,8 @@ fn hold_of(plain: &PlaceOrder, quantity: &str) -> HeldPrice {
         uom: line.stock.uom.clone(),
         quantity: decimal(quantity),
         currency: plain.currency,
+        contract: None,
+        warehouse: None,
         order_unit_price: decimal("11"),
         price,
     }

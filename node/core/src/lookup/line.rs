@@ -1,7 +1,7 @@
 //! One line: item and entitlement, quantity, unit, price, stock, offers, in this order (semantics 5, Request).
 
 use compact_str::CompactString;
-use pannier_protocol::api::{Freshness, FreshnessPair, LineAnswer, LineRequest, LineStatus};
+use pannier_protocol::api::{Freshness, FreshnessPair, FreshnessState, LineAnswer, LineRequest, LineStatus};
 use pannier_protocol::change::StalenessTable;
 
 use super::Basket;
@@ -26,10 +26,10 @@ impl std::ops::Deref for LineResolved<'_> {
 }
 
 impl Basket<'_> {
-    pub(super) fn line(&mut self, line: &LineRequest) -> LineAnswer {
+    pub(super) fn line(&mut self, at: usize, line: &LineRequest) -> LineAnswer {
         match self.resolve(line) {
             Ok(resolved) => {
-                self.answered(&resolved).unwrap_or_else(|refused| refuse(line, &resolved, refused))
+                self.answered(at, &resolved).unwrap_or_else(|refused| refuse(line, &resolved, refused))
             }
             Err(refused) if refused.status == LineStatus::NotFound => {
                 refuse_unresolved(line, self.not_found().unwrap_or(refused))
@@ -52,7 +52,7 @@ impl Basket<'_> {
     }
 
     /// Freshness decides before anything is answered or taken; a missing price does not (semantics 5).
-    fn answered(&mut self, resolved: &LineResolved<'_>) -> Result<LineAnswer, Refused> {
+    fn answered(&mut self, at: usize, resolved: &LineResolved<'_>) -> Result<LineAnswer, Refused> {
         let (line, item) = (resolved.line, &resolved.item);
         let (contract, warehouse) = (line.contract.as_deref(), line.warehouse.as_deref());
         let (quote, caps) = match self.wants_price() {
@@ -73,6 +73,9 @@ impl Basket<'_> {
         }
         self.caps = caps;
         let (status, detail) = price_status(quote.as_ref());
+        if let Some(quote) = quote.as_ref().filter(|_| can_promise(freshness.price)) {
+            self.hold(at, resolved, quote);
+        }
         let substitutes = promise.as_ref().and_then(|promise| self.offers(resolved, promise.is_in_stock()));
         let (price, explain) = quote.map_or((None, None), |quote| (quote.price.ok(), quote.explain));
         Ok(LineAnswer {
@@ -82,6 +85,7 @@ impl Basket<'_> {
             detail,
             quantity_to_order: (resolved.quantity != resolved.asked).then_some(resolved.quantity),
             price: price.filter(|_| self.shows_price()),
+            price_hold: None,
             availability: promise.map(|promise| self.shown_availability(promise)),
             substitutes,
             freshness: Some(freshness),
@@ -99,6 +103,14 @@ impl Basket<'_> {
         let budget = self.budget(StalenessTable::Availability, Some(item));
         budget.judge_stock(&promise.consulted, promise.flags, self.now)
     }
+}
+
+/// Policy may have a price served that is known to be in doubt; it is not promised beyond now.
+fn can_promise(freshness: Option<Freshness>) -> bool {
+    freshness.is_some_and(|freshness| match freshness.state {
+        FreshnessState::Fresh | FreshnessState::Stale => true,
+        FreshnessState::Suspect | FreshnessState::Invalidated => false,
+    })
 }
 
 fn price_status(quote: Option<&Quote>) -> (LineStatus, Option<String>) {
@@ -124,6 +136,7 @@ fn refuse_unresolved(line: &LineRequest, refused: Refused) -> LineAnswer {
         detail: Some(refused.detail.to_owned()),
         quantity_to_order: None,
         price: None,
+        price_hold: None,
         availability: None,
         substitutes: None,
         freshness: None,

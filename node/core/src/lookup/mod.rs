@@ -14,7 +14,7 @@ use pannier_protocol::subject::Subject;
 use pannier_protocol::{Currency, Decimal, LocalDate, Money, Partition, Timestamp};
 
 use crate::availability::{self, Taken};
-use crate::basket::{Budget, Opened, Readers};
+use crate::basket::{Budget, HeldPrice, Opened, Readers};
 use crate::catalog::{AccountContext, AccountRefusal, CatalogReader, CatalogTables};
 use crate::dictionary::Dictionary;
 use crate::freshness::ChainStatus;
@@ -71,6 +71,8 @@ struct Basket<'a> {
     explain: bool,
     taken: Taken,
     caps: CapUse,
+    /// What of the prices can be promised, and of which line.
+    held: Vec<(usize, HeldPrice)>,
     /// Each once, in the order of asking.
     consulted: Vec<(Arc<ChainStatus>, StalenessTable)>,
 }
@@ -83,9 +85,23 @@ impl Lookup<'_> {
         now: Timestamp,
         caller: Caller,
     ) -> Result<LookupAnswer, LookupRefusal> {
+        Ok(self.promise(request, now, caller)?.0)
+    }
+
+    /// The same with what can be signed, by the line's place: every price that is in no doubt, where `hold` is
+    /// asked for.
+    pub fn promise(
+        &self,
+        request: &LookupRequest,
+        now: Timestamp,
+        caller: Caller,
+    ) -> Result<(LookupAnswer, Vec<(usize, HeldPrice)>), LookupRefusal> {
         if request.account.is_none() && request.ship_to.is_some() {
             let reason = "a ship-to is somebody's; name the account too";
             return Err(LookupRefusal::InvalidRequest { field: "ship_to", reason });
+        }
+        if request.includes(Include::Hold) {
+            can_hold(request)?;
         }
         let Self { ledger, catalog, dictionary } = *self;
         let readers = Readers { ledger, catalog, dictionary };
@@ -93,8 +109,9 @@ impl Lookup<'_> {
             readers.open(request.account.as_ref(), request.ship_to.as_ref())?;
         let mut basket = Basket::new(request, &ledger, &catalog, dictionary, account.as_ref(), now)?;
         basket.explain = caller.may_explain && request.includes(Include::Explain);
-        let lines: Vec<LineAnswer> = request.lines.iter().map(|line| basket.line(line)).collect();
-        Ok(LookupAnswer {
+        let lines: Vec<LineAnswer> =
+            request.lines.iter().enumerate().map(|(at, line)| basket.line(at, line)).collect();
+        let answer = LookupAnswer {
             as_of,
             other_incarnation: false,
             account: request.account.clone(),
@@ -103,7 +120,8 @@ impl Lookup<'_> {
             sources: basket.sources(),
             total: total(&lines, basket.currency),
             lines,
-        })
+        };
+        Ok((answer, basket.held))
     }
 }
 
@@ -126,6 +144,7 @@ impl<'a> Basket<'a> {
             explain: false,
             taken: Taken::default(),
             caps: CapUse::default(),
+            held: Vec::new(),
             consulted: Vec::new(),
             request,
             ledger,
@@ -160,6 +179,19 @@ impl<'a> Basket<'a> {
         };
         self.consulted.iter().filter_map(state).collect()
     }
+}
+
+/// Who could choose the date or belongs to nobody could choose the price.
+fn can_hold(request: &LookupRequest) -> Result<(), LookupRefusal> {
+    if request.account.is_none() {
+        let reason = "a price is held for an account; name one, or leave `hold` out of `include`";
+        return Err(LookupRefusal::InvalidRequest { field: "account", reason });
+    }
+    if request.pricing_date.is_some() {
+        let reason = "a price is held as of now; leave this out, or leave `hold` out of `include`";
+        return Err(LookupRefusal::InvalidRequest { field: "pricing_date", reason });
+    }
+    Ok(())
 }
 
 /// The sum of the rounded lines.

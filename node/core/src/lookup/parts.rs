@@ -9,14 +9,15 @@ use pannier_protocol::change::StalenessTable;
 use super::Basket;
 use super::line::LineResolved;
 use crate::availability::{self, Candidate, OfferQuestion, Promise, StockQuestion};
-use crate::basket::Budget;
+use crate::basket::{Budget, HeldPrice, Terms};
 use crate::catalog::{ItemRecord, OrderUnit};
 use crate::freshness::Consulted;
 use crate::quote::{self, CapUse, PriceQuestion, Quote, Wants};
 
 impl Basket<'_> {
     pub(super) fn shows_price(&self) -> bool {
-        [Include::Price, Include::Breaks, Include::ListPrice].into_iter().any(|part| self.wants(part))
+        let parts = [Include::Price, Include::Breaks, Include::ListPrice, Include::Hold];
+        parts.into_iter().any(|part| self.wants(part))
     }
 
     /// `explain` alone needs the price too.
@@ -60,7 +61,7 @@ impl Basket<'_> {
             breaks: self.wants(Include::Breaks),
             list_price: self.wants(Include::ListPrice),
             explain: self.explain,
-            record: false,
+            record: self.wants(Include::Hold),
         };
         let question = PriceQuestion {
             scopes: &self.scopes,
@@ -76,6 +77,16 @@ impl Basket<'_> {
         let mut caps = self.caps.clone();
         let quote = quote::quote(&question, &mut caps);
         (Some(quote), caps)
+    }
+
+    /// Remembers what of the line's price can be promised, where that is asked for.
+    pub(super) fn hold(&mut self, at: usize, resolved: &LineResolved<'_>, quote: &Quote) {
+        let (Ok(price), Some(record)) = (&quote.price, &quote.record) else { return };
+        let (contract, warehouse) = (resolved.line.contract.as_deref(), resolved.line.warehouse.as_deref());
+        let terms = Terms { currency: self.currency, contract, warehouse };
+        let uom = self.dictionary.uoms.name(resolved.unit.uom);
+        let held = HeldPrice::of(&resolved.found, uom, terms, price, record);
+        self.held.extend(held.map(|held| (at, held)));
     }
 
     pub(super) fn promise(&self, resolved: &LineResolved<'_>) -> Promise {
