@@ -7,13 +7,14 @@ use pannier_core::catalog::{Catalog, CatalogReader};
 use pannier_core::dictionary::Dictionary;
 use pannier_core::freshness::Board;
 use pannier_core::gate::GateMode;
+use pannier_core::intake::HeldPrice;
 use pannier_core::ledger::{Ledger, LedgerReader};
 use pannier_core::lookup::{Caller, Lookup, LookupRefusal};
 use pannier_protocol::api::{LookupAnswer, LookupRequest};
 use pannier_protocol::{Incarnation, Timestamp};
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::feed::Leader;
 use crate::http::Admission;
 use crate::identity::Identity;
@@ -21,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::openapi;
 use crate::orders::Committer;
 use crate::orders::operators::OperatorDesk;
+use crate::price_holds::PriceHolds;
 use crate::progress::Progress;
 
 pub(crate) struct App {
@@ -33,6 +35,8 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) progress: Progress,
     pub(crate) admission: Admission,
+    /// Without keys there are none.
+    pub(crate) price_holds: Option<PriceHolds>,
     /// Rendered once.
     pub(crate) openapi: Bytes,
     pub(crate) operator_openapi: Bytes,
@@ -57,8 +61,9 @@ pub(crate) struct Tables {
 }
 
 impl App {
-    pub(crate) fn new(config: Config, gate: GateMode) -> Self {
-        Self {
+    /// Reads the secrets that the configuration names.
+    pub(crate) fn new(config: Config, gate: GateMode) -> Result<Self, ConfigError> {
+        Ok(Self {
             gate,
             anyone: Identity::anyone(config.http.anyone_scopes.clone()),
             clock: Clock::default(),
@@ -71,8 +76,9 @@ impl App {
             leader: OnceLock::new(),
             committer: Arc::default(),
             operators: OnceLock::new(),
+            price_holds: PriceHolds::load(&config.price_holds)?,
             config,
-        }
+        })
     }
 }
 
@@ -89,13 +95,14 @@ impl Tables {
         (tables, ledger, catalog)
     }
 
-    pub(crate) fn answer(
+    /// With the prices that can be promised, by the place of their lines.
+    pub(crate) fn promise(
         &self,
         request: &LookupRequest,
         now: Timestamp,
         caller: Caller,
-    ) -> Result<LookupAnswer, LookupRefusal> {
+    ) -> Result<(LookupAnswer, Vec<(usize, HeldPrice)>), LookupRefusal> {
         let Self { dictionary, ledger, catalog, .. } = self;
-        Lookup { ledger, catalog, dictionary }.answer(request, now, caller)
+        Lookup { ledger, catalog, dictionary }.promise(request, now, caller)
     }
 }

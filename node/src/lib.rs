@@ -13,10 +13,12 @@ mod metrics;
 mod node;
 mod openapi;
 pub mod orders;
+mod price_holds;
 pub mod progress;
 pub mod shutdown;
 mod sources;
 
 pub use config::{Config, ConfigError};
 pub use node::{Handle, Node, StartError};
+pub use price_holds::random_secret;
 pub use shutdown::Failure;

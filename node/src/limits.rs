@@ -60,6 +60,12 @@ pub const PATH_BYTES_MAX: usize = 8 * 1024;
 /// What `Retry-After` says, in seconds.
 pub const RETRY_AFTER_SECONDS: u32 = 1;
 
+/// How long a price may be promised at most, with how many keys, and how long their secrets are, in bytes.
+pub const PRICE_HOLD_LIFETIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+pub const PRICE_HOLD_KEYS_MAX: usize = 8;
+pub const PRICE_HOLD_SECRET_BYTES_MIN: usize = 32;
+pub const PRICE_HOLD_SECRET_BYTES_MAX: usize = 1_024;
+
 /// Commands that wait to be handed over to the ledger; further ones are answered 503.
 pub const COMMITTER_QUEUE: usize = 4_096;
 /// A command is judged expired when the broker stores it later than this after its receipt.

@@ -58,7 +58,7 @@ impl Node {
         let (lookups, operators) = (Api::Checkout.address(&config), Api::Operators.address(&config));
         let grace = config.stop.grace;
         let tasks = Tasks::new();
-        let app = Arc::new(App::new(config, gate));
+        let app = Arc::new(App::new(config, gate)?);
         let committer = Arc::clone(&app.committer);
         let mut bound = Vec::new();
         for (api, address) in [(Api::Checkout, lookups), (Api::Operators, operators)] {

@@ -10,15 +10,17 @@ mod name;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use pannier_protocol::SourceId;
 use pannier_protocol::subject::Prefix;
+use pannier_protocol::{MarkId, SourceId};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::Scope;
 use crate::limits::{
-    AT_LEAST_WAIT_MAX, HTTP_CONNECTIONS_MAX, LOOKUPS_IN_FLIGHT_MAX, ORDER_GROUP_COMMANDS_MAX, TIMEOUT_MAX,
+    AT_LEAST_WAIT_MAX, HTTP_CONNECTIONS_MAX, LOOKUPS_IN_FLIGHT_MAX, ORDER_GROUP_COMMANDS_MAX,
+    PRICE_HOLD_KEYS_MAX, PRICE_HOLD_LIFETIME_MAX, TIMEOUT_MAX,
 };
 
 pub use load::ConfigError;
@@ -33,6 +35,7 @@ pub struct Config {
     pub operator: Operator,
     pub lookup: Lookup,
     pub orders: Orders,
+    pub price_holds: PriceHolds,
     pub stop: Stop,
 }
 
@@ -109,6 +112,29 @@ pub struct Stop {
     pub grace: Duration,
 }
 
+/// Signed promises of prices. All nodes have the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PriceHolds {
+    #[serde(rename = "lifetime_ms", with = "millis")]
+    pub lifetime: Duration,
+    /// The first signs, all verify; without any no price is promised.
+    pub keys: Vec<PriceHoldKey>,
+}
+
+/// A key, and what holds its secret: one of the two.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PriceHoldKey {
+    /// Named in every token that it signs.
+    pub id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// Name of an environment variable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub env: Option<String>,
+}
+
 impl Default for Nats {
     fn default() -> Self {
         Self { servers: vec!["nats://127.0.0.1:4222".to_owned()], prefix: Prefix::default() }
@@ -146,6 +172,12 @@ impl Default for Orders {
     }
 }
 
+impl Default for PriceHolds {
+    fn default() -> Self {
+        Self { lifetime: Duration::from_secs(15 * 60), keys: Vec::new() }
+    }
+}
+
 impl Default for Stop {
     fn default() -> Self {
         Self { grace: Duration::from_secs(10) }
@@ -176,6 +208,7 @@ impl Config {
         time("http.header_timeout_ms", self.http.header_timeout, TIMEOUT_MAX)?;
         time("http.body_timeout_ms", self.http.body_timeout, TIMEOUT_MAX)?;
         time("lookup.at_least_wait_ms", self.lookup.at_least_wait, AT_LEAST_WAIT_MAX)?;
+        self.price_holds.validate()?;
         time("stop.grace_ms", self.stop.grace, TIMEOUT_MAX)
     }
 }
@@ -190,6 +223,30 @@ fn local(section: &str, listen: SocketAddr, insecure: bool) -> Result<(), Config
          127.0.0.1 or [::1], or set {section}.insecure_listen where the network itself is trusted"
     );
     refuse(&format!("{section}.listen"), reason)
+}
+
+impl PriceHolds {
+    /// Secrets are read when the node starts.
+    fn validate(&self) -> Result<(), ConfigError> {
+        time("price_holds.lifetime_ms", self.lifetime, PRICE_HOLD_LIFETIME_MAX)?;
+        if self.keys.len() > PRICE_HOLD_KEYS_MAX {
+            return refuse("price_holds.keys", format!("more than {PRICE_HOLD_KEYS_MAX}; remove old ones"));
+        }
+        let mut ids = BTreeSet::new();
+        for (at, key) in self.keys.iter().enumerate() {
+            let named = |field: &str| format!("price_holds.keys[{at}].{field}");
+            if MarkId::new(&key.id).is_err() {
+                return refuse(&named("id"), "1 to 64 bytes name a key, as in \"2026-11\"");
+            }
+            if !ids.insert(&key.id) {
+                return refuse(&named("id"), format!("{:?} names another key too", key.id));
+            }
+            if key.file.is_some() == key.env.is_some() {
+                return refuse(&named("file"), "a key has either a file or an env that holds its secret");
+            }
+        }
+        Ok(())
+    }
 }
 
 fn refuse(key: &str, reason: impl Into<String>) -> Result<(), ConfigError> {

@@ -68,6 +68,26 @@ fn every_wrong_key_is_named() {
     check_refused("[lookup]\nin_flight = 8\nbulk_in_flight = 9", "lookup.bulk_in_flight: 9 is not 1 to 8");
     check_refused("[lookup]\nat_least_wait_ms = 30001", "lookup.at_least_wait_ms: 30001 is not 1 to 30000");
     check_refused("[orders]\ngroup_commands = 0", "orders.group_commands: 0 is not 1 to 1024");
+    check_refused(
+        "[price_holds]\nlifetime_ms = 86400001",
+        "price_holds.lifetime_ms: 86400001 is not 1 to 86400000",
+    );
+    check_refused(
+        "[[price_holds.keys]]\nid = 'a'",
+        "price_holds.keys[0].file: a key has either a file or an env",
+    );
+    check_refused(
+        "[[price_holds.keys]]\nid = 'a'\nfile = 'x'\nenv = 'X'",
+        "price_holds.keys[0].file: a key has either a file or an env",
+    );
+    check_refused(
+        "[[price_holds.keys]]\nid = ''\nenv = 'X'",
+        "price_holds.keys[0].id: 1 to 64 bytes name a key",
+    );
+    check_refused(
+        "[price_holds]\nkeys = [{ id = 'a', env = 'X' }, { id = 'a', env = 'Y' }]",
+        "price_holds.keys[1].id: \"a\" names another key too",
+    );
     check_refused("[stop]\ngrace_ms = 0", "stop.grace_ms: 0 is not 1 to 600000");
 }
 

@@ -11,7 +11,7 @@ use http::{HeaderMap, Response};
 use http_body_util::Full;
 use hyper::body::Body;
 use pannier_core::lookup::Caller;
-use pannier_protocol::api::{LineStatus, LookupRequest, Priority, decode_lookup};
+use pannier_protocol::api::{Include, LineStatus, LookupRequest, Priority, decode_lookup};
 use pannier_protocol::limits::LOOKUP_BYTES_MAX;
 use pannier_protocol::{AsOf, Encoding, codec};
 
@@ -23,6 +23,7 @@ use crate::feed::Ends;
 use crate::identity::{Identity, Scope};
 use crate::limits::LEADER_ANSWER_MAX;
 use crate::metrics::OfStatus;
+use crate::price_holds::Buyer;
 use crate::progress::{Positions, State};
 
 /// `POST /v1/price-availability`.
@@ -71,6 +72,10 @@ async fn answer(
     if !caller.may_act_for(request.account.as_ref()) {
         return Err(Refusal::UnknownAccount);
     }
+    let holds = match request.includes(Include::Hold) {
+        true => Some(app.price_holds.as_ref().ok_or_else(no_price_holds)?),
+        false => None,
+    };
     let tables = readable(app)?;
     let other_incarnation = match &request.at_least {
         Some(at_least) if at_least.incarnation != tables.incarnation => true,
@@ -83,7 +88,14 @@ async fn answer(
 
     let began = Moment::now();
     let may_explain = caller.has(Scope::Explain);
-    let mut answer = tables.answer(request, app.clock.now(), Caller { may_explain })?;
+    let now = app.clock.now();
+    let (mut answer, held) = tables.promise(request, now, Caller { may_explain })?;
+    if let (Some(holds), Some(account)) = (holds, &request.account) {
+        let buyer = Buyer { account, ship_to: request.ship_to.as_ref() };
+        for (at, price) in held {
+            answer.lines[at].price_hold = holds.sign(buyer, price, &answer.as_of, now);
+        }
+    }
     answer.other_incarnation = other_incarnation;
     let bytes = codec::encode(encoding, &answer).map_err(Refusal::Encode)?;
     app.metrics.lookup_duration.observe(began.elapsed().as_secs_f64());
@@ -96,6 +108,12 @@ async fn answer(
     let mut response = Response::new(Full::new(Bytes::from(bytes)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(encoding.content_type()));
     Ok(response)
+}
+
+fn no_price_holds() -> Refusal {
+    let reason =
+        "this node holds no prices: leave `hold` out, or give all nodes the same keys in [price_holds]";
+    Refusal::Parameter { name: "include".to_owned(), reason: reason.to_owned() }
 }
 
 /// The tables, once they are complete and as long as they can be trusted.

@@ -8,11 +8,11 @@ use http_body_util::Full;
 use hyper::body::Body;
 use pannier_core::intake::{HeldPrices, Intake, IntakeRefusal};
 use pannier_core::ledger::orders::{KeyOutcome, Operation, order_answer, order_steps, shrunk_answer};
-use pannier_protocol::api::{CancelRequest, OrderAnswer, OrderState, decode_order};
+use pannier_protocol::api::{CancelRequest, OrderAnswer, OrderRequest, OrderState, decode_order};
 use pannier_protocol::codec;
 use pannier_protocol::limits::ORDER_BYTES_MAX;
 use pannier_protocol::order::{CancelOrder, Command};
-use pannier_protocol::{AccountId, Encoding, Fingerprint, OrderId};
+use pannier_protocol::{AccountId, Encoding, Fingerprint, OrderId, Timestamp};
 
 use super::act::{Act, encoded};
 use super::lookup::readable;
@@ -21,6 +21,7 @@ use super::refusal::Refusal;
 use crate::app::{App, Tables};
 use crate::identity::Identity;
 use crate::orders::desk::{Answered, as_of, settle};
+use crate::price_holds::Buyer;
 
 /// `POST /v1/orders`.
 pub(crate) async fn place<B>(
@@ -38,10 +39,6 @@ where
     if !caller.may_act_for(Some(&request.account)) {
         return Err(Refusal::UnknownAccount);
     }
-    if request.lines.iter().any(|line| line.price_hold.is_some()) {
-        let reason = "this node gives no price holds, so it cannot honour one; leave it out".to_owned();
-        return Err(Refusal::Parameter { name: "price_hold".to_owned(), reason });
-    }
     let tables = readable(app)?;
     let account = &request.account;
     let order = OrderId::derive(account, act.key());
@@ -49,7 +46,8 @@ where
     let intake = Intake { ledger: &tables.ledger, catalog: &tables.catalog, dictionary: &tables.dictionary };
     let answered = settle(app, tables, asked, |now, judge_before| {
         let received = act.received(now, judge_before);
-        intake.order(&request, received, &HeldPrices::new()).map_err(Refusal::from)
+        let held = verified(app, tables, &request, now)?;
+        intake.order(&request, received, &held).map_err(Refusal::from)
     });
     let answered = answered.await?;
     let answer = match of_order(answered)? {
@@ -61,6 +59,31 @@ where
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
+}
+
+/// The signed prices of the lines that gave one. Whatever was not signed here is refused and not judged: it can only be
+/// a mistake or worse, and the key stays free.
+fn verified(
+    app: &App,
+    tables: &Tables,
+    request: &OrderRequest,
+    now: Timestamp,
+) -> Result<HeldPrices, Refusal> {
+    let buyer = Buyer { account: &request.account, ship_to: request.ship_to.as_ref() };
+    let mut held = HeldPrices::new();
+    for (at, line) in request.lines.iter().enumerate() {
+        let Some(token) = &line.price_hold else { continue };
+        let refuse = |reason: String| Refusal::Parameter { name: format!("lines[{at}].price_hold"), reason };
+        let holds = app.price_holds.as_ref().ok_or_else(|| {
+            refuse(
+                "this node holds no prices: leave it out, or give all nodes the same keys in [price_holds]"
+                    .into(),
+            )
+        })?;
+        let verified = holds.verify(token, buyer, &tables.incarnation, now);
+        held.insert(line.line.clone(), verified.map_err(|forged| refuse(forged.to_string()))?);
+    }
+    Ok(held)
 }
 
 /// `GET /v1/orders/{order}`.

@@ -19,7 +19,7 @@ const BASKET: &str = r#"{"account":null,"lines":[{"line":"1","item":"SKU-1","qua
 
 pub(super) fn starting() -> App {
     let limits = "[lookup]\nin_flight = 2\nbulk_in_flight = 1\nat_least_wait_ms = 1";
-    App::new(Config::parse("", limits, []).unwrap(), GateMode::On)
+    App::new(Config::parse("", limits, []).unwrap(), GateMode::On).unwrap()
 }
 
 /// A node of incarnation `7f3a` that has caught up with streams ending at L5 S7.

@@ -69,7 +69,8 @@ fn lookup() -> Value {
         "operationId": "lookup",
         "summary": "What a basket costs one account, and when it can have it",
         "description": "Lines consume stock and caps from each other in their order. A line with a problem says \
-            so in its `status` and never fails the basket.",
+            so in its `status` and never fails the basket. With `hold` in `include`, of an account's prices as of now, \
+            each line has the signed promise of its price; a node without keys for it answers 400.",
         "parameters": echoed_parameters(),
         "requestBody": {"required": true, "content": both_encodings::<LookupRequest>(&examples::request())},
         "responses": lookup_responses(&LOOKUP_CODES),

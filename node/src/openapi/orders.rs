@@ -40,7 +40,8 @@ pub(super) fn orders() -> Value {
         "place_order",
         "Places an order",
         "Judged in one step with the reservation of its stock, in the same way by every node. A judged order is 201 \
-         whatever the verdict; the same key and request get the same answer for 7 days.",
+         whatever the verdict; the same key and request get the same answer for 7 days. A `price_hold` that this \
+         deployment did not sign is 400; one that is over or of another line is judged, and never priced silently.",
         (None, Some(both_encodings::<OrderRequest>(&examples::order_request()))),
         &[("201", "Durable and judged."), ("202", pending)],
         &examples::order_answer(),

@@ -1,9 +1,12 @@
 //! The folder that `pannier up` keeps everything in, and what is remembered there between two runs.
 
 use std::fs::{File, TryLockError};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use pannier_node::config::PriceHoldKey;
 use pannier_protocol::LocalDate;
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +85,19 @@ impl Home {
     /// Files, mappings and states of the adapters.
     pub(super) fn sample(&self) -> PathBuf {
         self.folder.join("sample")
+    }
+
+    /// Drawn by the first run; what it promised is still honoured by the next one.
+    pub(super) fn price_hold_key(&self) -> anyhow::Result<PriceHoldKey> {
+        let file = self.folder.join("price-hold.key");
+        if !file.exists() {
+            let secret = pannier_node::random_secret().context("draw a secret")?;
+            let mut options = File::options();
+            options.write(true).create_new(true).mode(0o600);
+            let mut made = options.open(&file).with_context(|| format!("make {}", file.display()))?;
+            made.write_all(secret.as_bytes()).with_context(|| format!("write {}", file.display()))?;
+        }
+        Ok(PriceHoldKey { id: "up".to_owned(), file: Some(file), env: None })
     }
 
     fn loaded_file(&self) -> PathBuf {

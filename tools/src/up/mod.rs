@@ -112,7 +112,7 @@ async fn start(home: &Home, args: &Args) -> anyhow::Result<Running> {
     policy::apply(&broker, &streams, policy::parse(POLICY)?).await.context("apply the sample's policies")?;
     let sample = load::load(home, &args.content, &nats).await.context("load the sample")?;
     say("starting the node");
-    let node = start_node(&nats, args.http).await?;
+    let node = start_node(home, &nats, args.http).await?;
     let handle = node.handle();
     if !handle.ready().await {
         let detail = handle.progress().borrow().detail.clone();
@@ -131,13 +131,14 @@ fn say(step: &str) {
 }
 
 /// The first free port from the one that was asked for on.
-async fn start_node(nats: &str, http: SocketAddr) -> anyhow::Result<Node> {
+async fn start_node(home: &Home, nats: &str, http: SocketAddr) -> anyhow::Result<Node> {
     let mut config = Config::default();
     config.nats.servers = vec![nats.to_owned()];
     config.http.listen = http;
     // Beside it; where that one is any free port, so is this.
     let beside = if http.port() == 0 { 0 } else { http.port().wrapping_add(1) };
     config.operator.listen.set_port(beside);
+    config.price_holds.keys.push(home.price_hold_key()?);
     for _ in 0..PORTS_TRIED_MAX {
         match Node::start(config.clone()).await {
             Ok(node) => return Ok(node),

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{Method, Request};
 use pannier_client::HttpClient;
-use pannier_node::Node;
+use pannier_node::{Config, Node};
 use pannier_protocol::codec::decode;
 use pannier_protocol::limits::MESSAGE_BYTES_MAX;
 use pannier_protocol::order::Dispatch;
-use pannier_protocol::{Encoding, SourceId, Timestamp};
+use pannier_protocol::{AsOf, Encoding, SourceId, Timestamp};
 use pannier_streams::stored::last_message;
 use serde_json::{Value, json};
 
@@ -18,19 +18,32 @@ use super::{Publisher, Running, client, config, stock};
 
 /// One account that buys `SKU-1` at 2.5 from 10 pieces in DAL; orders go to `erp`.
 pub(super) async fn checkout() -> (Running, Publisher) {
-    let running = Running::start_with(|config| config.node.name = "n1".to_owned()).await;
+    let (running, wms, _, _) = checkout_with(|_| {}).await;
+    (running, wms)
+}
+
+/// With who publishes stock and who publishes the catalog, and where all of it stands.
+pub(super) async fn checkout_with(change: impl FnOnce(&mut Config)) -> (Running, Publisher, Publisher, AsOf) {
+    let named = |config: &mut Config| {
+        config.node.name = "n1".to_owned();
+        change(config);
+    };
+    let running = Running::start_with(named).await;
     let mut control = running.publisher("ledger.control").await;
     control.send(json!([{"rule_version_activated": {"version": 2}}])).await;
     let routing = json!([{"decision": {"routing": {"rules": [{"backend": "erp"}], "by": "jane", "reason": "one ERP"}}}]);
     control.send(routing).await;
     let (mut erp, wms, at) = running.load_item().await;
-    let defaults =
-        json!({"policy": {"version": 1, "document": {"defaults": {"currency": "USD", "lists": ["LIST"]}}}});
     let account = json!({"account": {"account": "C-1", "root": "C-1", "warehouses": ["DAL"]}});
-    let shared = erp.send(json!([defaults, account])).await;
+    let shared = erp.send(json!([shared_policy(1, "review"), account])).await;
     let at = running.as_of(at.ledger, shared);
     assert_eq!(running.line(&at).await, "ok 10.00 10");
-    (running, wms)
+    (running, wms, erp, at)
+}
+
+pub(super) fn shared_policy(version: u32, price_moved: &str) -> Value {
+    let defaults = json!({"currency": "USD", "lists": ["LIST"], "price_moved": price_moved});
+    json!({"policy": {"version": version, "document": {"defaults": defaults}}})
 }
 
 fn order(quantity: &str) -> Value {

@@ -6,6 +6,7 @@ mod gate;
 mod http;
 mod operators;
 mod orders;
+mod price_holds;
 mod processes;
 
 use std::time::Duration;
