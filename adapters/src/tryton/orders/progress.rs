@@ -7,9 +7,11 @@
 //! by comparing all open sales now and then.
 //!
 //! Shipped is what moves in state `done` brought to the customer. Cancelled is only what somebody has decided to ignore: a
-//! cancelled shipment alone is an exception that waits for a human in Tryton, who may have it sent again.
+//! cancelled shipment alone is an exception that waits for a human in Tryton, who may have it sent again. What comes back
+//! is a sale of its own there, with the first one as its `origin` and negative lines that keep their `note`.
 
 mod events;
+mod returns;
 mod seen;
 
 use std::collections::BTreeMap;
@@ -28,6 +30,7 @@ use super::super::value::Moment;
 use crate::limits::{PROGRESS_PAGE_ROWS, PROGRESS_RETRY_DELAY_MAX};
 use crate::runner::sink::{RecordError, Scribe};
 use events::{FIELDS, Sale};
+use returns::Returned;
 use seen::Seen;
 pub use seen::SeenError;
 
@@ -134,7 +137,14 @@ impl Progress {
         });
         let began = Instant::now();
         // Without a place to go on from everything is looked at once.
-        let latest = self.walk(since.map_or(json!([]), changed_since)).await?;
+        let latest = match since {
+            None => self.walk(json!([])).await?,
+            Some(since) => {
+                let changed = changed_since(since, "shipments");
+                let returned = returns::origins(&self.rest, changed_since(since, "shipment_returns")).await?;
+                self.walk(json!([["OR", [changed], [["id", "in", returned]]]])).await?
+            }
+        };
         // What changed behind the walk while it went on is younger than this.
         let took = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
         if compare && since.is_some() {
@@ -152,15 +162,23 @@ impl Progress {
 
     /// Says what is new of all sales that bear an order's id; the time of the last change among them.
     async fn walk(&mut self, domain: Value) -> Result<Option<Timestamp>, LookError> {
-        let ours = json!([["company", "=", self.company], ["reference", "!=", null], domain]);
+        let ours = json!([["company", "=", self.company], ["reference", "like", ORDER_ID_PATTERN], domain]);
         let query = Query::of("sale.sale", &FIELDS).filter(ours).limit(PROGRESS_PAGE_ROWS);
         let (mut page, mut latest) = (query.clone(), None);
+        let mut in_effect = BTreeMap::new();
         loop {
             let sales: Vec<Sale> = self.rest.search(&page).await?;
             let last = sales.last().map(|sale| sale.id);
+            let returned = returns::of(&self.rest, &sales).await?;
             for sale in &sales {
                 latest = latest.max(sale.changed());
-                self.tell(sale).await?;
+                if let Some(order) = sale.order_in_effect()
+                    && let Some(other) = in_effect.insert(order, sale.id)
+                {
+                    let (one, two) = (other, sale.id);
+                    tracing::error!(%order, one, two, "two sales are in effect for one order: cancel one by hand");
+                }
+                self.tell(sale, returned.get(&sale.id)).await?;
             }
             match last {
                 Some(last) if sales.len() >= PROGRESS_PAGE_ROWS => page = query.after(last),
@@ -169,8 +187,9 @@ impl Progress {
         }
     }
 
-    async fn tell(&mut self, sale: &Sale) -> Result<(), RecordError> {
-        let Some(progressed) = sale.progressed() else { return Ok(()) };
+    async fn tell(&mut self, sale: &Sale, returned: Option<&Returned>) -> Result<(), RecordError> {
+        let nothing = Returned::new();
+        let Some(progressed) = sale.progressed(returned.unwrap_or(&nothing)) else { return Ok(()) };
         let (order, lines) = (progressed.order, progressed.lines.clone());
         let is_news = self.said.get(&order).is_none_or(|said| said.lines != lines);
         if is_news {
@@ -181,13 +200,17 @@ impl Progress {
     }
 }
 
-fn changed_since(since: Timestamp) -> Value {
+/// As long as an order's id: other people's references are mostly not.
+const ORDER_ID_PATTERN: &str = "__________________________";
+
+/// Sales that changed themselves, by their papers of that name, or by their moves.
+fn changed_since(since: Timestamp, papers: &str) -> Value {
     let since = Moment(since);
-    json!([[
+    json!([
         "OR",
         [["write_date", ">=", since]],
         [["create_date", ">=", since]],
-        [["shipments.write_date", ">=", since]],
+        [[format!("{papers}.write_date"), ">=", since]],
         [["lines.moves.write_date", ">=", since]],
-    ]])
+    ])
 }

@@ -5,6 +5,7 @@ use pannier_protocol::{Decimal, DocumentId, LineId, Timestamp};
 use serde::Deserialize;
 
 use super::super::super::value::{Moment, Quantity};
+use super::returns::Returned;
 
 /// All that is read of a sale, in one request.
 pub(super) const FIELDS: [&str; 15] = [
@@ -29,6 +30,7 @@ pub(super) const FIELDS: [&str; 15] = [
 pub(super) struct Sale {
     pub(super) id: i64,
     reference: Option<String>,
+    state: String,
     shipment_state: Option<String>,
     create_date: Option<Moment>,
     write_date: Option<Moment>,
@@ -46,9 +48,9 @@ struct ShipmentRow {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-struct LineRow {
+pub(super) struct LineRow {
     note: Option<String>,
-    /// A line of text has none.
+    /// A line of text has none; a return's is negative.
     quantity: Option<Quantity>,
     unit: Option<UnitRow>,
     #[serde(default)]
@@ -63,9 +65,9 @@ struct UnitRow {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-struct MoveRow {
+pub(super) struct MoveRow {
     id: i64,
-    state: String,
+    pub(super) state: String,
     quantity: f64,
     unit: UnitRow,
 }
@@ -81,10 +83,33 @@ impl Sale {
         self.shipment_state.as_deref() == Some("sent")
     }
 
+    fn order(&self) -> Option<OrderId> {
+        OrderId::parse(self.reference.as_deref()?).ok()
+    }
+
+    /// An order of ours that this sale has to carry out.
+    pub(super) fn order_in_effect(&self) -> Option<OrderId> {
+        let is_gone = |shipment: &ShipmentRow| shipment.state == "cancelled";
+        let is_taken_back = !self.shipments.is_empty() && self.shipments.iter().all(is_gone);
+        let is_in_effect =
+            matches!(self.state.as_str(), "confirmed" | "processing" | "done") && !is_taken_back;
+        self.order().filter(|_| is_in_effect)
+    }
+
+    /// Whether there is something that could come back.
+    pub(super) fn has_shipped(&self) -> bool {
+        self.order().is_some() && self.shipments.iter().any(|shipment| shipment.state == "done")
+    }
+
     /// `None`: nothing of an order of ours moved yet.
-    pub(super) fn progressed(&self) -> Option<OrderProgressed> {
-        let order = OrderId::parse(self.reference.as_deref()?).ok()?;
-        let lines: Vec<LineProgress> = self.lines.iter().filter_map(LineRow::progress).collect();
+    pub(super) fn progressed(&self, returned: &Returned) -> Option<OrderProgressed> {
+        let order = self.order()?;
+        let mut lines: Vec<LineProgress> = self.lines.iter().filter_map(LineRow::progress).collect();
+        for line in &mut lines {
+            let back = returned.get(&line.line).copied();
+            (line.returned, line.restocked) =
+                (back.map(|back| back.received), back.map(|back| back.restocked));
+        }
         let moved = |quantity: Option<Decimal>| quantity.is_some_and(Decimal::is_positive);
         if !lines.iter().any(|line| moved(line.shipped) || moved(line.cancelled)) {
             return None;
@@ -102,18 +127,24 @@ impl Sale {
 }
 
 impl LineRow {
-    /// `None`: a line that is none of the order's.
+    /// `None`: a line that is none of an order's.
+    pub(super) fn name(&self) -> Option<LineId> {
+        let (Some(_), Some(_), Some(note)) = (self.unit, self.quantity, &self.note) else { return None };
+        LineId::new(note).ok()
+    }
+
+    /// Of the moves that count, in the line's unit; whoever splits a move may choose another.
+    pub(super) fn moved(&self, counts: impl Fn(&MoveRow) -> bool) -> Option<Decimal> {
+        let unit = self.unit?;
+        let moves = self.moves.iter().filter(|one| counts(one));
+        let sum: f64 = moves.map(|one| one.quantity * (one.unit.factor / unit.factor)).sum();
+        Decimal::parse(&format!("{sum:.6}")).ok()
+    }
+
     fn progress(&self) -> Option<LineProgress> {
-        let (unit, _) = (self.unit?, self.quantity?);
-        let line = LineId::new(self.note.as_deref()?).ok()?;
-        let sum = |counts: &dyn Fn(&&MoveRow) -> bool| {
-            // In the line's unit; whoever splits a move may choose another.
-            let parts =
-                self.moves.iter().filter(counts).map(|one| one.quantity * (one.unit.factor / unit.factor));
-            Decimal::parse(&format!("{:.6}", parts.sum::<f64>())).ok()
-        };
-        let shipped = sum(&|one| one.state == "done");
-        let cancelled = sum(&|one| one.state == "cancelled" && self.moves_ignored.contains(&one.id));
+        let line = self.name()?;
+        let shipped = self.moved(|one| one.state == "done");
+        let cancelled = self.moved(|one| one.state == "cancelled" && self.moves_ignored.contains(&one.id));
         let cancelled = cancelled.filter(|quantity| quantity.is_positive());
         Some(LineProgress { line, shipped, cancelled, returned: None, restocked: None, substituted_by: None })
     }
@@ -138,7 +169,7 @@ mod tests {
     fn said(reference: &str, moves: &[Value], ignored: &[i64]) -> Option<String> {
         let at = |second: u8| json!({"__class__": "datetime", "year": 2026, "month": 12, "day": 1, "second": second});
         let sale: Sale = from_value(json!({
-            "id": 7, "reference": reference, "shipment_state": "partially shipped",
+            "id": 7, "reference": reference, "state": "processing", "shipment_state": "partially shipped",
             "create_date": at(1), "write_date": null,
             "shipments": [
                 {"number": "S2", "state": "done", "write_date": at(9)},
@@ -154,7 +185,8 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(sale.changed().unwrap().to_string(), "2026-12-01T00:00:09Z");
-        let progressed = sale.progressed()?;
+        assert_eq!(sale.order_in_effect(), OrderId::parse(reference).ok());
+        let progressed = sale.progressed(&Returned::new())?;
         assert_eq!(progressed.shipment.unwrap().document.as_str(), "S2", "the last one");
         let text =
             |quantity: Option<Decimal>| quantity.map_or("-".to_owned(), |quantity| quantity.to_string());

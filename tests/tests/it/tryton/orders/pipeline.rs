@@ -107,6 +107,24 @@ impl Shop {
     }
 }
 
+impl Shop {
+    /// As the assistant for returns does: a copy of the sale with negative lines, received.
+    async fn take_back(&self, order: &str, line: &str, quantity: i32) {
+        let sale = self.the_sale(order).await["id"].as_i64().unwrap();
+        let lines = json!([["create", [{"product": 1, "quantity": -quantity, "unit": 1, "note": line,
+            "unit_price": {"__class__": "Decimal", "decimal": "2.5"}}]]]);
+        let values = json!({"party": 3, "company": 1, "currency": 1, "warehouse": 5, "invoice_address": 3,
+            "shipment_address": 3, "origin": format!("sale.sale,{sale}"), "lines": lines});
+        let rest = &self.tryton.rest;
+        let made: Value = rest.create("sale.sale", &["id"], &values).await.unwrap();
+        let id = made["id"].as_i64().unwrap();
+        self.tryton.press("sale.sale", id, &["quote", "confirm"]).await;
+        let made: Option<Value> = rest.find("sale.sale", id, &["shipment_returns"]).await.unwrap();
+        let paper = made.unwrap()["shipment_returns"][0].as_i64().unwrap();
+        self.tryton.press("stock.shipment.out.return", paper, &["receive", "do"]).await;
+    }
+}
+
 #[tokio::test]
 async fn an_order_is_in_tryton_once_and_its_shipments_come_back() {
     let shop = open().await;
@@ -154,6 +172,10 @@ async fn an_order_is_in_tryton_once_and_its_shipments_come_back() {
     shop.ship(&good, None).await;
     let shown = shop.until(&good, "shipped").await;
     assert_eq!(shown["lines"][0]["shipped"], "10", "{shown}");
+
+    shop.take_back(&good, "7", 10).await;
+    let shown = shop.until(&good, "returned").await;
+    assert_eq!(shown["lines"][0]["returned"], "10", "{shown}");
 
     shop.stop.cancel();
     shop.adapter.await.unwrap().unwrap();
