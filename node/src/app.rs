@@ -12,12 +12,14 @@ use pannier_core::ledger::{Ledger, LedgerReader};
 use pannier_core::lookup::{Caller, Lookup, LookupRefusal};
 use pannier_protocol::api::{LookupAnswer, LookupRequest};
 use pannier_protocol::{Incarnation, Timestamp};
+use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::feed::Leader;
 use crate::http::Admission;
 use crate::identity::Identity;
+use crate::limits::EVENT_STREAMS_MAX;
 use crate::metrics::Metrics;
 use crate::openapi;
 use crate::orders::Committer;
@@ -35,6 +37,8 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) progress: Progress,
     pub(crate) admission: Admission,
+    /// A permit a stream of order events.
+    pub(crate) event_streams: Arc<Semaphore>,
     /// Without keys there are none.
     pub(crate) price_holds: Option<PriceHolds>,
     /// Rendered once.
@@ -70,6 +74,7 @@ impl App {
             metrics: Metrics::new(),
             progress: Progress::default(),
             admission: Admission::new(&config.lookup),
+            event_streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
             openapi: openapi::document(),
             operator_openapi: openapi::operator::document(),
             tables: OnceLock::new(),

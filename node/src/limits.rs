@@ -66,6 +66,16 @@ pub const PRICE_HOLD_KEYS_MAX: usize = 8;
 pub const PRICE_HOLD_SECRET_BYTES_MIN: usize = 32;
 pub const PRICE_HOLD_SECRET_BYTES_MAX: usize = 1_024;
 
+/// Streams of order events open at a time; further ones are answered 429.
+pub const EVENT_STREAMS_MAX: usize = 1_024;
+/// Frames that wait for one client, and how long one of them may wait before the client is given up.
+pub const EVENT_FRAMES_MAX: usize = 16;
+pub const EVENT_TAKEN_WITHIN: Duration = Duration::from_secs(10);
+/// A quiet stream says so often that it is alive.
+pub const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);
+/// Between two looks at an order for one stream.
+pub const EVENT_LOOK_PAUSE: Duration = Duration::from_millis(50);
+
 /// Commands that wait to be handed over to the ledger; further ones are answered 503.
 pub const COMMITTER_QUEUE: usize = 4_096;
 /// A command is judged expired when the broker stores it later than this after its receipt.

@@ -9,6 +9,7 @@ mod act;
 mod admission;
 mod body;
 mod context;
+mod events;
 mod holds;
 mod lookup;
 mod negotiate;
@@ -31,8 +32,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use admission::Admission;
+use events::Answer;
+use service::Connection;
 
 use crate::app::App;
 use crate::config::Config;
@@ -114,13 +118,14 @@ async fn serve(app: &Arc<App>, tasks: &Tasks, api: Api, stream: TcpStream) {
         return;
     }
     let (requested, mut first_request) = watch::channel(false);
+    let of = Connection { tasks: tasks.clone(), cut: CancellationToken::new() };
     let service = service_fn(|request| {
         requested.send_if_modified(|seen| !std::mem::replace(seen, true));
-        let app = Arc::clone(app);
+        let (app, of) = (Arc::clone(app), of.clone());
         async move {
             let response = match api {
-                Api::Checkout => service::respond(&app, request).await,
-                Api::Operators => operator::respond(&app, request).await,
+                Api::Checkout => service::respond(&app, &of, request).await,
+                Api::Operators => operator::respond(&app, request).await.map(Answer::from),
             };
             Ok::<_, Infallible>(response)
         }
@@ -136,6 +141,7 @@ async fn serve(app: &Arc<App>, tasks: &Tasks, api: Api, stream: TcpStream) {
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = idle.as_mut() => return tracing::debug!("a connection brought no request"),
+        () = of.cut.cancelled() => return tracing::debug!("a client did not take its events"),
         () = tasks.stopping() => {
             connection.as_mut().graceful_shutdown();
             let Ok(ended) = tokio::time::timeout(app.config.stop.grace, connection).await else {

@@ -47,6 +47,16 @@ pub(crate) fn of_answer(headers: &HeaderMap, as_asked: Encoding) -> Result<Encod
     }
 }
 
+/// Whether `Accept` names server-sent events, which nobody gets who did not ask for them.
+pub(crate) fn wants_events(headers: &HeaderMap) -> bool {
+    let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    ranges.flat_map(|value| value.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let named = parts.next().is_some_and(|media| media.eq_ignore_ascii_case("text/event-stream"));
+        named && parts.find_map(|part| part.strip_prefix("q=")).is_none_or(|text| thousandths(text) > 0)
+    })
+}
+
 /// What `Accept` says of one encoding: the most specific range counts, whatever the order.
 #[derive(Default)]
 struct Weight {
@@ -97,6 +107,21 @@ mod tests {
         check("text/html", Json, None);
         check("application/json;q=0", Json, None);
         check("", Json, None);
+    }
+
+    #[test]
+    fn events_are_for_those_who_name_them() {
+        for (accept, want) in [
+            ("text/event-stream", true),
+            ("application/json, Text/Event-Stream; q=0.1", true),
+            ("text/event-stream;q=0", false),
+            ("*/*", false),
+            ("text/*", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, accept.parse().unwrap());
+            assert_eq!(wants_events(&headers), want, "{accept}");
+        }
     }
 
     #[test]

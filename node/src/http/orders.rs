@@ -154,12 +154,12 @@ fn of_order(answered: Answered) -> Result<Option<OrderId>, Refusal> {
     }
 }
 
-fn order_id(text: &str) -> Result<OrderId, Refusal> {
+pub(super) fn order_id(text: &str) -> Result<OrderId, Refusal> {
     OrderId::parse(text).map_err(|_| Refusal::UnknownOrder)
 }
 
 /// An order that the caller may not see looks like one that is not there.
-fn shown(tables: &Tables, caller: &Identity, order: &OrderId) -> Result<OrderAnswer, Refusal> {
+pub(super) fn shown(tables: &Tables, caller: &Identity, order: &OrderId) -> Result<OrderAnswer, Refusal> {
     let (orders, as_of) = (tables.ledger.orders(), as_of(tables));
     let answer = match orders.order(order) {
         Some(record) => order_answer(&record, as_of),

@@ -42,6 +42,10 @@ pub(crate) enum Refusal {
     Behind { at_least: Box<AsOf>, waited_millis: u128 },
     #[error("{detail}")]
     NotReady { detail: String },
+    #[error(
+        "{max} streams of order events are open, which is all that this node takes; ask another node, or again"
+    )]
+    TooManyStreams { max: usize },
     #[error("{in_flight} lookups are under way, which is all that this node takes; ask again")]
     Busy { in_flight: usize },
     #[error(
@@ -125,7 +129,9 @@ impl Refusal {
             Self::LedgerUnavailable(_) => ErrorCode::LedgerUnavailable,
             Self::Behind { .. } => ErrorCode::Behind,
             Self::NotReady { .. } => ErrorCode::NotReady,
-            Self::Busy { .. } | Self::BulkShed { .. } => ErrorCode::TooManyRequests,
+            Self::Busy { .. } | Self::BulkShed { .. } | Self::TooManyStreams { .. } => {
+                ErrorCode::TooManyRequests
+            }
             Self::UnknownAccount => ErrorCode::UnknownAccount,
             Self::AccountBlocked => ErrorCode::AccountBlocked,
             Self::Encode(_) => ErrorCode::Internal,

@@ -1,14 +1,17 @@
 //! Requests as they arrive, answers as they leave; the catalog is empty, so every item is `not_found`.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Body;
 use pannier_core::gate::GateMode;
 use pannier_protocol::api::{LookupAnswer, LookupRequest};
 use pannier_protocol::{Encoding, Incarnation, StreamSequence, codec};
 use serde_json::Value;
 
-use super::service::respond;
+use super::service::{Connection, respond};
 use crate::app::{App, Tables};
 use crate::clock::Moment;
 use crate::config::Config;
@@ -70,11 +73,11 @@ async fn ask(
         request = request.header(*name, *value);
     }
     let request = request.body(Full::new(body.into())).unwrap();
-    Answered::of(respond(app, request).await).await
+    Answered::of(respond(app, &Connection::default(), request).await).await
 }
 
 impl Answered {
-    pub(super) async fn of(response: http::Response<Full<Bytes>>) -> Self {
+    pub(super) async fn of(response: http::Response<impl Body<Data = Bytes, Error = Infallible>>) -> Self {
         let (head, body) = response.into_parts();
         Self {
             status: head.status.as_u16(),

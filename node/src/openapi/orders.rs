@@ -34,6 +34,17 @@ const SHOW_CODES: [ErrorCode; 5] = [
     ErrorCode::NotReady,
 ];
 
+const EVENTS_CODES: [ErrorCode; 8] = [
+    ErrorCode::InvalidRequest,
+    ErrorCode::Unauthenticated,
+    ErrorCode::UnknownOrder,
+    ErrorCode::NotAcceptable,
+    ErrorCode::TooManyRequests,
+    ErrorCode::Internal,
+    ErrorCode::Behind,
+    ErrorCode::NotReady,
+];
+
 pub(super) fn orders() -> Value {
     let pending = "Sent to the ledger and not judged in time: ask at `Location`.";
     json!({"post": act::<OrderAnswer>(
@@ -53,7 +64,33 @@ pub(super) fn order() -> Value {
 }
 
 pub(super) fn order_events() -> Value {
-    json!({"get": shown::<OrderSteps>("order_events", "The life of an order", "order", &examples::order_steps())})
+    let steps = examples::order_steps();
+    let mut operation = shown::<OrderSteps>("order_events", "The life of an order", "order", &steps);
+    operation["description"] = json!(
+        "Steps as they are kept: the first and the last of a long life. With `Accept: text/event-stream` they come as \
+         server-sent events, the ones to come too: `id` is the step's, which is the same on every node, `data` the step \
+         as JSON. With `Last-Event-ID` exactly the steps after that one come, from any node. A comment every 15 s says \
+         that the stream is alive. It ends when nothing can follow any more; behind the last step of such an order the \
+         answer is 204, and browsers stop asking."
+    );
+    let mut responses = refusals(&EVENTS_CODES);
+    responses.insert("200".to_owned(), operation["responses"]["200"].take());
+    let step = steps["steps"][0].clone();
+    let frame = format!("id: {}\ndata: {step}\n\n", step["id"].as_str().unwrap_or_default());
+    responses["200"]["content"]["text/event-stream"] =
+        json!({"schema": {"type": "string"}, "example": frame});
+    responses.insert("204".to_owned(), json!({
+        "description": "Nothing can follow the step named by `Last-Event-ID`.", "headers": echoed_headers(),
+    }));
+    operation["responses"] = Value::Object(responses);
+    if let Some(parameters) = operation["parameters"].as_array_mut() {
+        parameters.push(json!({
+            "name": "Last-Event-ID", "in": "header", "required": false,
+            "description": "Of server-sent events: the `id` of the last one that arrived.",
+            "schema": {"type": "string"}, "example": "81234.0",
+        }));
+    }
+    json!({"get": operation})
 }
 
 pub(super) fn order_cancel() -> Value {

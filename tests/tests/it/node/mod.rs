@@ -1,6 +1,7 @@
 //! A node against a real nats-server.
 
 pub(crate) mod checkout;
+mod events;
 mod feed;
 mod gate;
 mod http;
