@@ -87,3 +87,21 @@ pub const PROGRESS_RETRY_DELAY_MAX: Duration = Duration::from_secs(60);
 pub const PROGRESS_POLL_MS_DEFAULT: u64 = 5_000;
 pub const PROGRESS_OVERLAP_MS_DEFAULT: u64 = 120_000;
 pub const PROGRESS_RECONCILE_MS_DEFAULT: u64 = 600_000;
+
+/// Order lines that a row of Tryton's stock names as contained: with as many that vanished it fits into a chunk of the
+/// ledger, whatever the lines are called.
+pub const REFLECTED_LINES_MAX: usize = 128;
+/// A shipped order stays named for so long, in ms: a node forgets it a day after it heard of the shipment.
+pub const REFLECTED_KEPT_MS: u64 = 3 * 24 * 3_600_000;
+
+/// Between two polls of moves and orders, and of the rest of Tryton; how far each looks back; between two comparisons
+/// of all, in ms.
+pub const POLL_MS_DEFAULT: u64 = 2_000;
+pub const POLL_CATALOG_MS_DEFAULT: u64 = 30_000;
+pub const POLL_OVERLAP_MS_DEFAULT: u64 = 60_000;
+pub const POLL_RECONCILE_MS_DEFAULT: u64 = 3_600_000;
+/// Between two ticks of what Tryton publishes, in ms.
+pub const SOURCE_TICK_MS_DEFAULT: u64 = 2_000;
+/// Between two attempts to read a Tryton that does not answer, first and longest.
+pub const SOURCE_RETRY_DELAY_MIN: Duration = Duration::from_millis(500);
+pub const SOURCE_RETRY_DELAY_MAX: Duration = Duration::from_secs(30);

@@ -10,6 +10,7 @@ use pannier_streams::limits::ACK_WAIT;
 use serde::Deserialize;
 
 use super::rest::{Rest, RestConfigError};
+use super::source::{CatalogConfig, PollConfig};
 use crate::limits::{
     INTERVAL_MS_MIN, ORDERS_AGAIN_MS_MIN, PROGRESS_OVERLAP_MS_DEFAULT, PROGRESS_POLL_MS_DEFAULT,
     PROGRESS_RECONCILE_MS_DEFAULT, REST_REQUEST_MAX_DEFAULT, SINK_CALL_MAX_DEFAULT, SINK_ORDERS_MAX,
@@ -47,6 +48,10 @@ pub struct TrytonConfig {
     pub request_ms_max: u64,
     #[serde(default)]
     pub orders: OrdersConfig,
+    #[serde(default)]
+    pub catalog: CatalogConfig,
+    #[serde(default)]
+    pub poll: PollConfig,
 }
 
 /// A secret: it is not shown.
@@ -161,7 +166,8 @@ impl TrytonConfig {
         for (name, ms) in [("poll_ms", orders.poll_ms), ("reconcile_ms", orders.reconcile_ms)] {
             said(is_interval(ms), &format!("orders.{name}: at least {INTERVAL_MS_MIN} ms"))?;
         }
-        Ok(())
+        self.catalog.check()?;
+        self.poll.check()
     }
 
     pub fn request_max(&self) -> Duration {

@@ -8,6 +8,7 @@
 mod config;
 mod orders;
 mod rest;
+pub mod source;
 mod value;
 
 pub use config::{ConfigError, Key, OrdersConfig, TrytonConfig};
