@@ -14,6 +14,7 @@ mod value;
 pub use config::{ConfigError, Key, OrdersConfig, TrytonConfig};
 pub use orders::{Orders, OrdersError, ProgressError, SeenError};
 pub use rest::{Query, Rest, RestConfigError, RestError};
+use source::SourceError;
 use tokio_util::sync::CancellationToken;
 pub use value::{Amount, Day, Flag, Moment, Quantity};
 
@@ -24,11 +25,26 @@ pub enum TrytonError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Orders(#[from] OrdersError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
 }
 
-/// Runs what the configuration names until `stop`; orders in hand are finished first.
+/// Runs what the configuration names until `stop`; orders in hand are finished first. When one half cannot go on,
+/// the other one stops too: an adapter that does half of its work is not noticed.
 pub async fn run(config: TrytonConfig, stop: CancellationToken) -> Result<(), TrytonError> {
     let rest = config.rest()?;
-    Box::pin(orders::run(&config, rest, stop)).await?;
+    let stop = stop.child_token();
+    let ended = || stop.clone().drop_guard();
+    let publish = async {
+        let _ended = ended();
+        Box::pin(source::run(config.clone(), stop.clone())).await
+    };
+    let take = async {
+        let _ended = ended();
+        Box::pin(orders::run(&config, rest, stop.clone())).await
+    };
+    let (published, taken) = tokio::join!(publish, take);
+    published?;
+    taken?;
     Ok(())
 }

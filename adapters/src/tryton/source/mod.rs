@@ -58,8 +58,12 @@ pub enum SourceError {
     Rest(#[from] RestError),
 }
 
-/// Publishes until `shutdown`.
+/// Publishes until `shutdown`; nothing, where the configuration names no source.
 pub async fn run(config: TrytonConfig, shutdown: CancellationToken) -> Result<(), SourceError> {
+    if config.source.is_none() {
+        shutdown.cancelled().await;
+        return Ok(());
+    }
     let work = async {
         let mut source = Source::open(&config).await?;
         source.work(&config).await
