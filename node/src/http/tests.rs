@@ -317,3 +317,22 @@ async fn metrics_count_by_documented_path_and_code() {
     }
     assert!(!page.contains("secret"));
 }
+
+#[tokio::test]
+async fn streams_of_events_are_bounded_and_negotiated() {
+    let app = ready();
+    let path = "/v1/orders/3m5h9q2k7c0000000000000001/events";
+    let follow = async |last: &str| {
+        let headers = [("accept", "text/event-stream"), ("last-event-id", last)];
+        ask(&app, "GET", path, &headers, "").await
+    };
+    starts(&follow("").await.problem(), "unknown_order: ");
+    starts(&follow("x").await.problem(), "invalid_request: Last-Event-ID: no id of an event");
+    // Told by a node that is further than this one.
+    starts(&follow("9.0").await.problem(), "behind: the node is not yet at 7f3a.L9.S0.P0");
+    let all = app.event_streams.available_permits();
+    let _held = app.event_streams.try_acquire_many(u32::try_from(all).unwrap()).unwrap();
+    let refused = follow("").await;
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
+    starts(&refused.problem(), "too_many_requests: 1024 streams of order events are open");
+}

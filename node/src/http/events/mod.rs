@@ -91,6 +91,9 @@ pub(crate) async fn follow(
     let order = order_id(order)?;
     let last = last_event_id(headers)?;
     let tables = readable(app)?;
+    // Before anything waits.
+    let place = app.event_streams.clone().try_acquire_owned();
+    let place = place.map_err(|_| Refusal::TooManyStreams { max: EVENT_STREAMS_MAX })?;
     if let Some(last) = last {
         reach(app, last.position).await?;
     }
@@ -104,8 +107,6 @@ pub(crate) async fn follow(
         *response.status_mut() = StatusCode::NO_CONTENT;
         return Ok(response);
     }
-    let place = app.event_streams.clone().try_acquire_owned();
-    let place = place.map_err(|_| Refusal::TooManyStreams { max: EVENT_STREAMS_MAX })?;
     let (frames, body) = mpsc::channel(EVENT_FRAMES_MAX);
     if *method == Method::GET {
         let progress = app.progress.subscribe();
