@@ -31,8 +31,5 @@ fn show(app: &App) {
         let end = i64::try_from(end.get(stream).0).unwrap_or(i64::MAX);
         app.metrics.end_position.get_or_create(&label).set(end);
     }
-    if let Some(lag) = app.progress.read().ledger_lag() {
-        app.metrics.ledger_lag.set(lag.as_secs_f64());
-    }
     app.metrics.clock_offset.set(app.clock.offset_millis());
 }

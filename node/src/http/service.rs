@@ -115,6 +115,10 @@ fn measurements(app: &App) -> Response<Full<Bytes>> {
     if let Some(tables) = app.tables.get() {
         sources::show(&tables.board, app.clock.now(), &app.metrics);
     }
+    // As of now: the watch looks right after it asked, when there is none.
+    if let Some(lag) = app.progress.read().ledger_lag() {
+        app.metrics.ledger_lag.set(lag.as_secs_f64());
+    }
     page(metrics::CONTENT_TYPE, Bytes::from(app.metrics.render()))
 }
 
