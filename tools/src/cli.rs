@@ -48,7 +48,7 @@ enum Command {
     /// Snapshots that wait for an operator's word.
     #[command(subcommand)]
     Snapshot(snapshot::Command),
-    /// What operators decide about orders.
+    /// Orders as operators see them, and what operators decide about them.
     #[command(subcommand)]
     Orders(orders::Command),
     /// Which version of the rules every node follows.

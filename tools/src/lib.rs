@@ -7,6 +7,7 @@ mod chain;
 pub mod cli;
 pub mod init;
 pub mod node;
+pub mod operator;
 pub mod orders;
 pub mod policy;
 pub mod publish;
