@@ -33,6 +33,8 @@ pub const FUTURE_ROWS_MAX: usize = 8;
 pub const VALIDITY_STEPS_MAX: usize = 64;
 /// Lists that derive from each other in a row.
 pub const LIST_DEPTH_MAX: usize = 8;
+/// Lists with a parent that are watched for deriving from themselves by way of several sources.
+pub const DERIVED_LISTS_MAX: usize = 65_536;
 /// Accounts above an account.
 pub const ANCESTORS_MAX: usize = 16;
 /// Kits inside kits.

@@ -15,6 +15,7 @@ use pannier_protocol::limits::{ENVELOPE_VERSION, PARTITIONS};
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{Change, Incarnation, Partition, SourceId, StreamSequence};
 
+use super::derived::Derived;
 use super::{CatalogChain, CatalogRows, CatalogTables, PolicySet};
 use crate::dictionary::Dictionary;
 use crate::entry::{DropReason, Effect, Entry, ReviewKind};
@@ -32,6 +33,7 @@ pub struct Catalog {
     mode: GateMode,
     chains: BTreeMap<Partition, Chains>,
     policies: BTreeMap<&'static str, Policy>,
+    derived: Derived,
     /// Set once a newer build is needed; nothing is applied from there on.
     stopped: Option<String>,
     reader: CatalogReader,
@@ -86,7 +88,7 @@ impl Catalog {
         let positions = (0..=PARTITIONS).map(|_| Watermark::default()).collect();
         let reader = CatalogReader { tables: Arc::default(), positions, incarnation };
         let (chains, policies) = (BTreeMap::new(), BTreeMap::new());
-        Self { dictionary, board, mode, chains, policies, stopped: None, reader }
+        Self { dictionary, board, mode, chains, policies, derived: Derived::default(), stopped: None, reader }
     }
 
     pub fn reader(&self) -> CatalogReader {
@@ -132,11 +134,16 @@ impl Catalog {
             }
             Err(ReadError::Garbage { reason }) => return out.poison(entry, reason),
         };
+        let mut derives = self.derived.note(&message, &self.dictionary);
         let Some(outcome) = self.apply_to_chain(entry, partition, source, message, out) else { return };
         let approvals = outcome.approvals.clone();
         let mut publish = self.conclude(entry, outcome, out);
         for approved in &approvals {
             publish |= self.approve(entry, approved, out);
+            derives = true;
+        }
+        if derives {
+            self.tell_derived(entry, out);
         }
         if publish {
             self.publish();
@@ -164,6 +171,18 @@ impl Catalog {
                 ));
                 Some(chain.apply(entry, message))
             }
+        }
+    }
+
+    /// Tells lists that have come to derive from themselves, or by too many steps.
+    fn tell_derived(&mut self, entry: &Entry<'_>, out: &mut Outcome) {
+        let shared = self.chains.get(&Partition::Shared);
+        let parents = |list| {
+            let scopes = shared.into_iter().flatten().filter_map(|(_, chain)| chain.rows().scope(list));
+            scopes.filter_map(|scope| Some(scope.header()?.parent?.0)).collect()
+        };
+        for reason in self.derived.findings(parents) {
+            out.review(entry, ReviewKind::Row, reason);
         }
     }
 

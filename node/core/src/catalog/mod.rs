@@ -1,6 +1,7 @@
 //! What changes slowly: items, accounts, price scopes and policies, a chain of rows per source and partition.
 
 pub mod accounts;
+mod derived;
 mod fold;
 pub mod items;
 mod ownership;

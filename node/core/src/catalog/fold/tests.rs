@@ -156,3 +156,44 @@ fn two_nodes_have_one_digest_whatever_their_dictionaries_hold() {
     assert_eq!(digests[1..3], digests[3..5]);
     assert!(digests[0] != digests[1] && digests[1] != digests[2]);
 }
+
+/// Two sources make together what each alone is refused.
+#[test]
+fn lists_that_derive_from_themselves_across_sources_are_told_once() {
+    const OTHER: &str = "catalog.shared.pim";
+    const ERP: &str = "catalog.shared.erp";
+    let list = |list: &str, parent: &str| {
+        format!(
+            r#"{{"scope":{{"scope":{{"list":"{list}"}},"parent":{{"list":"{parent}","multiplier":"0.9"}}}}}}"#
+        )
+    };
+    let told = |effects: Vec<Effect>| -> Vec<String> {
+        let reasons = effects.into_iter().map(|effect| {
+            let Effect::Review(review) = effect else { panic!("{effect:?}") };
+            review.reason.split(" by way").next().unwrap().to_owned()
+        });
+        reasons.collect()
+    };
+    let mut stream = Stream::new();
+    let (erp, pim) = (stream.claim(ERP), stream.claim(OTHER));
+    assert_eq!(told(stream.send(ERP, erp, 1, &list("A", "B"))), Vec::<String>::new());
+    let both = ["list A derives from itself", "list B derives from itself"];
+    assert_eq!(told(stream.send(OTHER, pim, 1, &list("B", "A"))), both);
+    assert_eq!(told(stream.send(OTHER, pim, 2, &list("B", "A"))), Vec::<String>::new(), "once");
+    assert_eq!(
+        told(stream.send(OTHER, pim, 3, r#"{"scope_removed":{"scope":{"list":"B"}}}"#)),
+        Vec::<String>::new()
+    );
+    assert_eq!(told(stream.send(OTHER, pim, 4, &list("B", "A"))), both, "it came about again");
+
+    let mut stream = Stream::new();
+    let (erp, pim) = (stream.claim(ERP), stream.claim(OTHER));
+    let mut all = Vec::new();
+    for at in 0..10 {
+        let header = list(&format!("N{}", at + 1), &format!("N{at}"));
+        let (subject, epoch) = if at % 2 == 0 { (ERP, erp) } else { (OTHER, pim) };
+        all.extend(told(stream.send(subject, epoch, at / 2 + 1, &header)));
+    }
+    let deep = |list: &str| format!("list {list} has more than 8 lists above it");
+    assert_eq!(all, [deep("N9"), deep("N10")]);
+}
