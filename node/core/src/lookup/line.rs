@@ -1,8 +1,9 @@
 //! One line: item and entitlement, quantity, unit, price, stock, offers, in this order (semantics 5, Request).
 
 use compact_str::CompactString;
+use pannier_protocol::Partition;
 use pannier_protocol::api::{Freshness, FreshnessPair, FreshnessState, LineAnswer, LineRequest, LineStatus};
-use pannier_protocol::change::StalenessTable;
+use pannier_protocol::change::{StalenessTable, Table};
 
 use super::Basket;
 use crate::availability::Promise;
@@ -60,9 +61,13 @@ impl Basket<'_> {
             false => (None, self.caps.clone()),
         };
         let promise = self.wants_stock().then(|| self.promise(resolved));
+        // Where a price is asked for too, its chains are those that the item came from.
+        let item_state = if quote.is_some() { FreshnessState::Fresh } else { self.judge_item(item)? };
+        let price_state = quote.as_ref().map(|quote| self.judge_price(item, quote)).transpose()?;
+        let stock = promise.as_ref().map(|promise| self.judge_stock(item, promise)).transpose()?;
         let freshness = FreshnessPair {
-            price: quote.as_ref().map(|quote| self.judge_price(item, quote)).transpose()?,
-            availability: promise.as_ref().map(|promise| self.judge_stock(item, promise)).transpose()?,
+            price: price_state,
+            availability: stock.map(|stock| Freshness { state: stock.state.max(item_state), ..stock }),
         };
         if let Some(Quote { price: Err(NoPrice::OutOfRange), .. }) = &quote {
             let detail = "the amount is out of range; order less in one line";
@@ -91,6 +96,24 @@ impl Basket<'_> {
             freshness: Some(freshness),
             explain,
         })
+    }
+
+    /// Which item it is, and in which units it is sold, may be in the message that is missing. How old its source
+    /// is says nothing of stock, and is not judged.
+    fn judge_item(&mut self, item: &ItemRecord) -> Result<FreshnessState, Refused> {
+        let mut consulted = Consulted::default();
+        let owner = self.catalog.policies.owner(Table::Items, None, None);
+        for chain in self.catalog.chains(Partition::Shared) {
+            let counts = owner.is_none_or(|owner| *owner == chain.source);
+            if counts && chain.status.load().suspect {
+                consulted.note(&chain.status);
+            }
+        }
+        if consulted.chains().is_empty() {
+            return Ok(FreshnessState::Fresh);
+        }
+        self.remember(&consulted, StalenessTable::Price);
+        Ok(self.budget(StalenessTable::Price, Some(item)).judge(&consulted, self.now)?.state)
     }
 
     pub(super) fn judge_price(&mut self, item: &ItemRecord, quote: &Quote) -> Result<Freshness, Refused> {

@@ -213,6 +213,40 @@ fn a_gap_refuses_what_the_chain_could_have_known() {
     );
 }
 
+/// The units of an item come from the catalog, also where nobody asks for its price.
+#[test]
+fn a_gap_in_the_catalog_is_told_of_stock_alone() {
+    let mut node = Node::stocked();
+    let request = r#"{"account":"C-1","include":["availability"],"lines":[
+        {"line":"1","item":"BOLT","quantity":"1","uom":"BX"}]}"#;
+    node.check(
+        request,
+        expect![[r#"
+            1 Ok: 2 InStock, None/Some(Fresh)
+            0.00 0/false
+        "#]],
+    );
+    node.say("catalog.shared.erp", 3, r#"[{"item":{"item":"NEW","base_uom":"EA"}}]"#);
+    node.check(
+        request,
+        expect![[r#"
+            1 Suspect: a message of a source is missing; a snapshot was asked for
+            0.00 0/false
+        "#]],
+    );
+    let serve = r#"[{"policy":{"version":1,"document":{"staleness":{"rules":[],"suspect":"serve"}}}}]"#;
+    node.say("catalog.shared.desk", 1, serve);
+    node.check(
+        request,
+        expect![[r#"
+            1 Ok: 2 InStock, None/Some(Suspect)
+            0.00 0/false
+        "#]],
+    );
+    let answer = node.ask(request).unwrap();
+    assert!(answer.sources.iter().any(|source| source.source.as_str() == "erp"));
+}
+
 #[test]
 fn past_its_bound_an_answer_is_flagged_or_refused() {
     let mut node = Node::stocked();
