@@ -3,6 +3,7 @@ use std::time::Duration;
 use async_nats::HeaderMap;
 use async_nats::jetstream::stream::{Config, DiscardPolicy};
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use pannier_protocol::{Encoding, StreamSequence};
 use pannier_streams::consumer::{Consumer, End, Event, Interruption, Loss, Options, Position};
 use pannier_streams::server::SyncInterval;
@@ -12,6 +13,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::writer::copy_folder;
+
+/// Nothing in these tests takes this long; what does hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running consumer and what it has shown so far.
 struct Follower {
@@ -31,7 +35,7 @@ fn follow(test: &TestBroker, streams: &Streams, after: Option<Position>) -> Foll
 
 impl Follower {
     async fn event(&mut self) -> Event {
-        let event = tokio::time::timeout(Duration::from_secs(30), self.events.recv()).await;
+        let event = tokio::time::timeout(PATIENCE, self.events.recv()).await;
         event.expect("an event in time").expect("the consumer runs")
     }
 
@@ -279,17 +283,20 @@ async fn a_slow_receiver_loses_nothing() {
         }
     }
     let stream = test.broker.context().get_stream(&streams.ledger).await.unwrap();
-    // Nothing is received until the broker has sent all, or its flow control waits.
-    let sent = async || {
-        let name = only_consumer(&test, &streams).await;
-        stream.consumer_info(name).await.unwrap().delivered.consumer_sequence
+    // Nothing is received until the broker has sent all, or its flow control waits: that is when it says that it idles.
+    let name = only_consumer(&test, &streams).await;
+    let delivered_on = stream.consumer_info(name).await.unwrap().config.deliver_subject.unwrap();
+    let mut overheard = test.connect().await.client().subscribe(delivered_on).await.unwrap();
+    let idles = async {
+        loop {
+            let message = overheard.next().await.unwrap();
+            let headers = message.headers.unwrap_or_default();
+            if let Some(last) = headers.get("Nats-Last-Consumer") {
+                break last.to_string();
+            }
+        }
     };
-    let mut before = u64::MAX;
-    // The pause sets only how often is looked.
-    while before != sent().await {
-        before = sent().await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
-    }
+    let before = tokio::time::timeout(PATIENCE, idles).await.expect("the broker comes to its end");
     assert_eq!(follower.until_caught_up().await, StreamSequence(MESSAGES));
     assert_eq!(follower.interruptions, [], "sent before anything was received: {before}");
     assert!(follower.sequences.iter().copied().eq(1..=MESSAGES));
