@@ -70,7 +70,10 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
 /// The documents of a file, checked; the error names the section.
 pub fn parse(text: &str) -> anyhow::Result<Vec<PolicyDocument>> {
     let sections: toml::Table = toml::from_str(text)?;
-    ensure!(!sections.is_empty(), "no document in it");
+    ensure!(
+        !sections.is_empty(),
+        "no document in it, so nothing would change; write a section a document, as `pannier policy show` does"
+    );
     let mut documents = Vec::new();
     for (name, section) in sections {
         let one = toml::Value::Table([(name.clone(), section)].into_iter().collect());
@@ -163,7 +166,14 @@ mod tests {
     #[test]
     fn the_wrong_section_is_named() {
         for (text, want) in [
-            ("", "no document in it"),
+            (
+                "",
+                "no document in it, so nothing would change; write a section a document, as `pannier policy show` does",
+            ),
+            (
+                "# sourcing\n",
+                "no document in it, so nothing would change; write a section a document, as `pannier policy show` does",
+            ),
             ("[colour]\na = 1", "section colour"),
             ("[sourcing]\nmode = \"split\"\nhorizon_days = 90", "section sourcing"),
             ("[sourcing]\nmode = \"split\"\nhorizon_days = 9000\npast_due = \"ignore\"", "section sourcing"),

@@ -63,17 +63,19 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     };
     let chain = Chain { subject: args.subject.clone(), source, encoding: Encoding::MessagePack };
     let taking = Taking { chain, instance: &args.instance, claim: args.claim };
-    let mut held = Held::take(&broker, &streams, taking).await?;
     let (mut messages, mut changes) = (0_u64, 0_u64);
     // Nothing else runs on this thread: it may block on its input.
     let mut batches = Batches::new(std::io::stdin().lock(), &args.subject, usize::from(args.batch));
-    while let Some(batch) = batches.next_batch()? {
+    let mut next = first_batch(&mut batches, args.tick)?;
+    let mut held = Held::take(&broker, &streams, taking).await?;
+    while let Some(batch) = next {
         let count = batch.len();
         held.publish(batch, args.transaction.clone())
             .await
             .with_context(|| format!("{changes} changes in {messages} messages were published before"))?;
         messages += 1;
         changes += count as u64;
+        next = batches.next_batch()?;
     }
     if args.tick {
         let tick = Tick { caught_up_to: began.plus_millis(offset), subjects: vec![held.point()] };
@@ -85,6 +87,17 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
     tracing::info!(messages, changes, subject = %args.subject, "published");
     data(as_of)
+}
+
+/// Read before the subject is taken: a claim makes its rows suspect, and is not made for nothing.
+fn first_batch<R: BufRead>(batches: &mut Batches<'_, R>, tick: bool) -> anyhow::Result<Option<Vec<Change>>> {
+    let first = batches.next_batch()?;
+    ensure!(
+        first.is_some() || tick,
+        "no change on stdin, so {} was not touched; --tick alone says that the source was read to its end",
+        batches.subject
+    );
+    Ok(first)
 }
 
 /// Lines into messages.
@@ -205,6 +218,25 @@ mod tests {
             }
         );
         check_batches(&large.repeat(4), 10, &[3, 1]);
+    }
+
+    #[test]
+    fn what_says_nothing_takes_no_subject() {
+        let subject = subject();
+        for (input, tick, want) in [
+            ("", false, "no change on stdin, so ledger.stock.wms-1 was not touched; --tick alone says "),
+            ("\n", false, "no change on stdin"),
+            ("broken", false, "line 1 is no change"),
+            ("broken", true, "line 1 is no change"),
+            ("", true, "ok"),
+            (&*stock("A"), false, "ok"),
+        ] {
+            let told = match first_batch(&mut Batches::new(input.as_bytes(), &subject, 10), tick) {
+                Ok(_) => "ok".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            assert!(told.starts_with(want), "{input:?}: {told}");
+        }
     }
 
     #[test]
