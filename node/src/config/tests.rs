@@ -45,6 +45,11 @@ fn every_wrong_key_is_named() {
         "[http]\nlisten = '0.0.0.0:80'",
         "http.listen: 0.0.0.0:80 can be reached from other machines",
     );
+    // The two listeners are trusted apart.
+    check_refused(
+        "[http]\ninsecure_listen = true\n[operator]\nlisten = '0.0.0.0:81'",
+        "operator.listen: 0.0.0.0:81 can be reached from other machines",
+    );
     check_refused(
         "[http]\ninsecure_listen = 1",
         "http.insecure_listen: invalid type: integer `1`, expected a boolean",

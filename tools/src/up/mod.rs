@@ -153,7 +153,7 @@ async fn start_node(home: &Home, nats: &str, http: SocketAddr) -> anyhow::Result
     bail!("no free port from {http} on")
 }
 
-/// Some lines: what runs where, and what to try.
+/// Ten lines: what runs where, and what to try.
 fn banner(
     home: &Home,
     server: &LocalServer,
@@ -173,9 +173,11 @@ fn banner(
     let took = now()?.millis_since(began) as f32 / 1_000.0;
     writeln!(text, "Pannier is up after {took:.1} s. Ctrl-C stops it.")?;
     writeln!(text, "  lookups   {address}/v1/price-availability   ({address}/v1/openapi.json describes it)")?;
-    writeln!(text, "  state     {address}/readyz   {address}/metrics")?;
-    let operators = format!("http://{}", node.operator_addr());
-    writeln!(text, "  operators {operators}/v1/operator/orders   ({operators}/v1/operator/openapi.json)")?;
+    let operators = node.operator_addr();
+    writeln!(
+        text,
+        "  state     {address}/readyz   {address}/metrics   operators http://{operators}/v1/operator/orders"
+    )?;
     writeln!(
         text,
         "  broker    {}   streams {ledger}, {catalog}, log {}",
