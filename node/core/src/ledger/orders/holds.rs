@@ -7,7 +7,7 @@ use pannier_protocol::api::{HoldState, OrderLineState};
 use pannier_protocol::order::{ChangeHold, IfShort, PlaceHold, ReleaseHold, StockLine};
 use pannier_protocol::{Decimal, HoldId, Timestamp};
 
-use super::keys::{KeyOutcome, Operation};
+use super::keys::{KeyId, KeyOutcome, Operation};
 use super::record::{HoldRecord, LineRecord, takes};
 use super::state::{Due, Owner};
 use super::{At, Orders};
@@ -15,7 +15,8 @@ use crate::sourcing::Taken;
 
 impl Orders {
     pub(super) fn place_hold(&mut self, at: &mut At<'_>, place: &PlaceHold) {
-        if !self.is_first(Operation::PlaceHold, &place.keyed) {
+        // Its id comes from its key: a second one would take the place of the first.
+        if !self.is_first(Operation::PlaceHold, &place.keyed) || self.is_held(&place.hold) {
             return;
         }
         let late = at.stream_time > place.keyed.judge_before || place.expires_at <= at.stock.now;
@@ -66,6 +67,17 @@ impl Orders {
         self.put_hold(at, hold);
     }
 
+    pub(super) fn is_held(&self, hold: &HoldId) -> bool {
+        self.reader.hold(hold).is_some_and(|hold| hold.state == HoldState::Held)
+    }
+
+    /// A hold that was extended again and again may have outlived its key, and is found by nothing once it is over.
+    pub(super) fn hold_is_over(&mut self, hold: &HoldRecord) {
+        if self.reader.key(&KeyId::new(Operation::PlaceHold, &hold.placed.keyed)).is_none() {
+            self.digest = self.digest.wrapping_add(self.reader.0.forget_hold(&hold.placed.hold));
+        }
+    }
+
     pub(super) fn release_hold(&mut self, at: &mut At<'_>, release: &ReleaseHold) {
         if !self.is_first(Operation::ReleaseHold, &release.keyed) {
             return;
@@ -104,7 +116,8 @@ impl Orders {
     pub(super) fn end_hold(&mut self, at: &mut At<'_>, mut hold: HoldRecord, state: HoldState) {
         hold.state = state;
         hold.lines.iter_mut().for_each(|line| line.allocations.clear());
-        self.put_hold(at, hold);
+        self.put_hold(at, hold.clone());
+        self.hold_is_over(&hold);
     }
 
     pub(super) fn put_hold(&mut self, at: &mut At<'_>, hold: HoldRecord) {

@@ -248,6 +248,7 @@ impl Orders {
         self.show_caps(&at.stock, &order);
     }
 
+    /// What the key placed goes with it where it is over; what is not outlives it.
     fn key_ends(&mut self, key: &KeyId, time: Timestamp) {
         let Some(record) = self.reader.key(key).filter(|record| record.until <= time) else { return };
         self.put_key(key.clone(), None);
@@ -255,7 +256,7 @@ impl Orders {
             KeyOutcome::Order(order) if key.operation == Operation::PlaceOrder => {
                 self.reader.0.forget_order(&order)
             }
-            KeyOutcome::Hold(hold) if key.operation == Operation::PlaceHold => {
+            KeyOutcome::Hold(hold) if key.operation == Operation::PlaceHold && !self.is_held(&hold) => {
                 self.reader.0.forget_hold(&hold)
             }
             KeyOutcome::Order(_) | KeyOutcome::Hold(_) | KeyOutcome::Unknown | KeyOutcome::Expired => 0,

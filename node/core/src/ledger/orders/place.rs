@@ -48,14 +48,17 @@ impl Orders {
     }
 
     pub(super) fn place_order(&mut self, at: &mut At<'_>, place: &PlaceOrder) {
-        if !self.is_first(Operation::PlaceOrder, &place.keyed) {
+        // Its id comes from its key: a second one would take the place of the first, with all that is promised of it.
+        if !self.is_first(Operation::PlaceOrder, &place.keyed) || self.reader.order(&place.order).is_some() {
             return;
         }
         let held = self.take_over(at, place);
         let judged = self.judge(at, place, held.is_some());
         let kept = matches!(&judged, Judged::Placed { state, .. } if !life::is_closed(*state));
-        if let Some(hold) = held.filter(|_| !kept) {
-            self.put_hold(at, hold);
+        match held {
+            Some(hold) if kept => self.hold_is_over(&hold),
+            Some(hold) => self.put_hold(at, hold),
+            None => {}
         }
         let Judged::Placed { state, lines, reasons } = judged else { return };
         let mut order = OrderRecord {

@@ -66,6 +66,23 @@ fn a_hold_is_extended_shrunk_and_released() {
     assert_eq!((world.hold_state("h"), world.promised("A", "DAL").as_str()), (HoldState::Released, "0"));
 }
 
+/// A key is forgotten after 7 days, and what it holds then is still held.
+#[test]
+fn a_hold_that_outlives_its_key_is_not_forgotten() {
+    let mut world = world();
+    world.hold("h", &["A 10"], 60, false);
+    for day in 0..8 {
+        let until = Timestamp::from_millis(world.now + 24 * 3_600_000).to_string();
+        change(&mut world, "h", &format!("x{day}"), &json!({ "expires_at": until }));
+        world.now += 24 * 3_600_000 - 1;
+    }
+    assert_eq!(world.place_lines("k", &["A 1"]), OrderState::Rejected);
+    assert_eq!((world.hold_state("h"), world.promised("A", "DAL").as_str()), (HoldState::Held, "10"));
+    world.now += 1;
+    assert_eq!(world.place_lines("l", &["A 10"]), OrderState::Accepted);
+    assert!(world.ledger.reader().orders().hold(&hold_id("h")).is_none());
+}
+
 #[test]
 fn an_order_takes_its_hold_over_in_one_step_or_leaves_it() {
     let mut world = world();

@@ -80,6 +80,22 @@ fn an_order_that_is_over_shrinks() {
     assert!(orders.closed(&order_id("k")).is_none());
 }
 
+/// A key is forgotten after 7 days, and its order waits: another one of that id would replace it.
+#[test]
+fn an_order_that_outlives_its_key_is_not_replaced() {
+    let mut world = world();
+    world.now += 8 * 24 * 3_600_000;
+    assert_eq!(world.place_lines("k", &["A 1"]), OrderState::Accepted);
+    assert_eq!((world.outbox(), world.promised("A", "DAL").as_str()), (vec!["create 1 to erp".into()], "4"));
+    cancel(&mut world, "c");
+    event(&mut world, "cancelled", &json!({"reason": "asked"}));
+    world.now += 24 * 3_600_000;
+    world.stock("B DAL 1", &json!({}));
+    let id = KeyId { account: account(), operation: Operation::PlaceOrder, key: key("k") };
+    let orders = world.ledger.reader().orders().clone();
+    assert!(orders.key(&id).is_none() && orders.closed(&order_id("k")).is_none());
+}
+
 #[test]
 fn an_order_with_a_dispatch_is_cancelled_by_its_backend() {
     let mut world = world();
