@@ -3,7 +3,7 @@
 //! A source says by name or by position which orders its figure contains. Both are read off the cell as it stands, so
 //! a snapshot of a restored ERP, which does not contain an order any more, puts the promise back by itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pannier_protocol::{Decimal, OrderId};
 
@@ -16,7 +16,7 @@ use crate::dictionary::{ItemNo, WarehouseNo};
 use crate::ledger::stock::{covers, named};
 use crate::ledger::{Promised, When};
 
-/// What a figure contains of one take of an order's line.
+/// How much of an order's line a figure says to contain, of one item at one warehouse.
 fn contained(
     stock: &Stock<'_>,
     order: &OrderRecord,
@@ -31,22 +31,29 @@ fn contained(
         let cell = record.cell(stock.dictionary.warehouses.get(warehouse)?)?;
         let reflects = cell.reflects();
         if order.reflected_from.get(source).is_some_and(|from| covers(reflects, *from)) {
-            return Some(take.quantity);
+            return Some(Decimal::MAX);
         }
         named(reflects, &order.placed.order.to_string(), line.line.as_str())
     };
-    contained().unwrap_or(Decimal::ZERO).min(take.quantity).clamped()
+    contained().unwrap_or(Decimal::ZERO).clamped()
 }
 
 impl Orders {
-    /// Reads again what figures contain of an order; `None` where nothing changed.
+    /// Reads again what figures contain of an order; `None` where nothing changed. What is named is cumulative for
+    /// line and warehouse, so a line that takes from one warehouse now and later divides it, first part first.
     fn reflected(&self, stock: &Stock<'_>, order: &OrderRecord) -> Option<OrderRecord> {
         let mut after = order.clone();
         let mut changed = false;
         for (at, line) in order.lines.iter().enumerate() {
+            let mut left: BTreeMap<(&str, &str), Decimal> = BTreeMap::new();
             for (a, allocation) in line.allocations.iter().enumerate() {
+                let warehouse = allocation.warehouse.as_str();
                 for (t, take) in allocation.takes.iter().enumerate() {
-                    let reflected = contained(stock, order, line, allocation.warehouse.as_str(), take);
+                    let left = left
+                        .entry((warehouse, take.item.as_str()))
+                        .or_insert_with(|| contained(stock, order, line, warehouse, take));
+                    let reflected = take.quantity.min(*left);
+                    *left = left.checked_sub(reflected).map_or(Decimal::ZERO, Decimal::clamped);
                     changed |= reflected != take.reflected;
                     after.lines[at].allocations[a].takes[t].reflected = reflected;
                 }

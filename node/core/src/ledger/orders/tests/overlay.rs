@@ -47,6 +47,20 @@ fn a_figure_that_names_the_order_releases_what_it_names() {
     assert_eq!(world.place_lines("l", &["A 5"]), OrderState::Accepted);
 }
 
+/// 10 now, 6 in three days and 4 someday, all from DAL: what is named of the line is there once.
+#[test]
+fn what_is_named_of_a_line_counts_once_over_its_parts() {
+    let mut world = World::new();
+    world.stock("A DAL 10", &json!({}));
+    let supply = json!({"item": "A", "warehouse": "DAL", "uom": "EA", "reference": "PO", "date": "2026-11-26", "quantity": "6"});
+    world.send_json(STOCK, &json!({ "supply_set": supply }));
+    assert_eq!(world.place_lines("k", &["A 20 backorder"]), OrderState::Backordered);
+    world.stock("A DAL 7", &named("3"));
+    assert_eq!(world.promised("A", "DAL"), "17");
+    world.stock("A DAL 0", &named("12"));
+    assert_eq!(world.promised("A", "DAL"), "8");
+}
+
 #[test]
 fn a_figure_at_or_past_the_position_releases_the_order_whichever_comes_first() {
     let at = |position: u64| json!({"reflects": {"position": position}});
