@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use pannier_protocol::api::OrderState;
 use pannier_protocol::order::{
-    FailureClass, LineProgress, OrderAcknowledged, OrderEvent, OrderFailed, OrderProgressed, OrderReason,
+    FailureClass, LineProgress, Need, OrderAcknowledged, OrderEvent, OrderFailed, OrderProgressed, OrderReason,
     SourcePosition,
 };
 use pannier_protocol::{Decimal, SourceId};
@@ -91,14 +91,15 @@ impl Orders {
     fn progressed(&mut self, at: &mut At<'_>, order: OrderRecord, event: &OrderProgressed) {
         let mut after = order.clone();
         for progress in &event.lines {
-            let Some(line) = after.line_mut(&progress.line) else {
+            let Some(at_line) = after.lines.iter().position(|line| line.line == progress.line) else {
                 let (id, line) = (order.placed.order, &progress.line);
                 let reason =
                     format!("the backend reports line {line} of order {id}, which has none of that name");
                 at.alarm(self, AlarmKind::Event, Some(id), reason);
                 continue;
             };
-            advance(line, progress);
+            let needs = &order.placed.lines[at_line].stock.needs;
+            advance(&mut after.lines[at_line], needs, progress);
         }
         let to = reached(&after);
         let what = match &event.shipment {
@@ -153,7 +154,7 @@ fn reflect_from(order: &mut OrderRecord, positions: &[SourcePosition]) {
     }
 }
 
-fn advance(line: &mut LineRecord, progress: &LineProgress) {
+fn advance(line: &mut LineRecord, needs: &[Need], progress: &LineProgress) {
     let raise =
         |known: &mut Decimal, told: Option<Decimal>| *known = told.map_or(*known, |told| told.max(*known));
     raise(&mut line.shipped, progress.shipped);
@@ -162,7 +163,8 @@ fn advance(line: &mut LineRecord, progress: &LineProgress) {
     raise(&mut line.restocked, progress.restocked.map(|of_it| of_it.min(returned)));
     let before = line.cancelled;
     raise(&mut line.cancelled, progress.cancelled.map(|cancelled| cancelled.min(line.quantity)));
-    line.give_back(line.cancelled.checked_sub(before).map_or(Decimal::ZERO, Decimal::clamped));
+    let back = line.cancelled.checked_sub(before).map_or(Decimal::ZERO, Decimal::clamped);
+    line.give_back(back, needs);
     if let Some(item) = &progress.substituted_by {
         line.substituted_by = Some(item.clone());
     }

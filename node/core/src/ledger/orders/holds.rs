@@ -57,11 +57,12 @@ impl Orders {
             hold.expires_at = expires_at;
             self.index.due.insert((expires_at, Due::HoldEnds(change.hold)));
         }
-        for line in &mut hold.lines {
+        for (line, placed) in hold.lines.iter_mut().zip(&hold.placed.lines) {
             let Some(kept) = change.keep.get(&line.line).filter(|kept| **kept < line.quantity) else {
                 continue;
             };
-            line.give_back(line.quantity.checked_sub(*kept).map_or(Decimal::ZERO, Decimal::clamped));
+            let back = line.quantity.checked_sub(*kept).map_or(Decimal::ZERO, Decimal::clamped);
+            line.give_back(back, &placed.needs);
             line.quantity = *kept;
         }
         self.put_hold(at, hold);

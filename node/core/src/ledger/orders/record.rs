@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pannier_protocol::api::{HoldState, OrderLineState, OrderState, OrderStep};
 use pannier_protocol::limits::TEXT_BYTES_MAX;
-use pannier_protocol::order::{OrderReason, OrderRequestFacts, PlaceHold, PlaceOrder, PromisedPart};
+use pannier_protocol::order::{Need, OrderReason, OrderRequestFacts, PlaceHold, PlaceOrder, PromisedPart};
 use pannier_protocol::{
     Decimal, DocumentId, EffectId, ItemId, LineId, LocalDate, SourceId, StreamSequence, Timestamp, UomCode,
     WarehouseId,
@@ -118,10 +118,6 @@ impl OrderRecord {
         self.edited.as_deref().unwrap_or(&self.placed.facts)
     }
 
-    pub fn line_mut(&mut self, line: &LineId) -> Option<&mut LineRecord> {
-        self.lines.iter_mut().find(|record| record.line == *line)
-    }
-
     /// Whether something that it promised is in no source's figures yet.
     pub fn is_open_on_stock(&self) -> bool {
         takes(&self.lines).any(|take| take.open().is_positive())
@@ -166,8 +162,10 @@ impl LineRecord {
         }
     }
 
-    /// Gives back `units` of what was promised last: a cancellation, or a hold that shrinks.
-    pub(super) fn give_back(&mut self, mut units: Decimal) {
+    /// Gives back `units` of what was promised last: a cancellation, or a hold that shrinks. What is kept takes what as
+    /// many units took from the start: a share of what was rounded up before would keep a millionth too much, which
+    /// no source ever names. Its figure does not contain less for that.
+    pub(super) fn give_back(&mut self, mut units: Decimal, needs: &[Need]) {
         while units.is_positive() {
             let Some(last) = self.allocations.last_mut() else { return };
             if last.units <= units {
@@ -176,8 +174,9 @@ impl LineRecord {
                 continue;
             }
             let kept = last.units.checked_sub(units).map_or(Decimal::ZERO, Decimal::clamped);
-            for take in &mut last.takes {
-                take.quantity = share(take.quantity, kept, last.units);
+            for (take, need) in last.takes.iter_mut().zip(needs) {
+                take.quantity = base_units(need, kept).unwrap_or(take.quantity);
+                take.reflected = take.reflected.min(take.quantity);
             }
             last.units = kept;
             return;
@@ -185,10 +184,10 @@ impl LineRecord {
     }
 }
 
-/// `quantity * part / whole`, rounded up: what is kept is never less than what was promised.
-fn share(quantity: Decimal, part: Decimal, whole: Decimal) -> Decimal {
-    let product = i128::from(quantity.micros()) * i128::from(part.micros());
-    let whole = i128::from(whole.micros()).max(1);
-    let up = product.div_euclid(whole) + i128::from(product.rem_euclid(whole) != 0);
-    i64::try_from(up).map_or(quantity, Decimal::from_micros)
+/// Rounded up to a millionth: what is kept is never less than what was promised.
+pub(super) fn base_units(need: &Need, units: Decimal) -> Option<Decimal> {
+    let product = i128::from(units.micros()).checked_mul(i128::from(need.numerator))?;
+    let denominator = i128::from(need.denominator);
+    let up = product.div_euclid(denominator) + i128::from(product.rem_euclid(denominator) != 0);
+    Some(Decimal::from_micros(i64::try_from(up).ok()?))
 }

@@ -6,7 +6,7 @@ use pannier_protocol::api::OrderLineState;
 use pannier_protocol::order::{IfShort, Need, NeedCell, OrderReason, PromisedPart, StockLine, StockTerms};
 use pannier_protocol::{Decimal, LocalDate, SourceId, Timestamp, WarehouseId};
 
-use super::record::{Allocation, LineRecord, Promise, Take};
+use super::record::{Allocation, LineRecord, Promise, Take, base_units};
 use crate::dictionary::Dictionary;
 use crate::gate::Chain;
 use crate::ledger::{CellRows, ItemPromises, ItemStock, PositionTerms, PromiseRows, StockRows};
@@ -213,14 +213,6 @@ impl Planned<'_> {
         });
         Some(Allocation { units, warehouse, when, takes: takes.collect::<Option<_>>()? })
     }
-}
-
-/// Rounded up to a millionth: what is kept is never less than what was promised.
-fn base_units(need: &Need, units: Decimal) -> Option<Decimal> {
-    let product = i128::from(units.micros()).checked_mul(i128::from(need.numerator))?;
-    let denominator = i128::from(need.denominator);
-    let up = product.div_euclid(denominator) + i128::from(product.rem_euclid(denominator) != 0);
-    Some(Decimal::from_micros(i64::try_from(up).ok()?))
 }
 
 pub(super) fn sum(quantities: impl Iterator<Item = Decimal>) -> Decimal {

@@ -119,6 +119,30 @@ fn an_order_that_no_figure_confirms_is_told_and_released_by_a_human() {
     assert_eq!(world.promised("A", "DAL"), "0");
 }
 
+/// What the figure contains of the rest it contained before: nothing was forgotten.
+#[test]
+fn a_part_that_is_cancelled_after_the_figure_had_it_is_no_restore() {
+    let mut world = world();
+    world.stock("A DAL 6", &named("4"));
+    let order = order_id("k").to_string();
+    world.event(&json!({"progressed": {"order": order, "lines": [{"line": "1", "cancelled": "1"}]}}));
+    assert_eq!((world.promised("A", "DAL"), world.outbox()), ("0".into(), vec![]));
+}
+
+/// 4 of 3 to the piece take 1.333334; of them 3 take 1 and nothing more.
+#[test]
+fn what_is_kept_of_a_fraction_takes_no_crumb_more() {
+    let mut world = World::new();
+    world.stock("A DAL 10", &json!({}));
+    let mut order = world.order("k", &["A 4"]);
+    order.lines[0].stock.needs[0].denominator = 3;
+    world.place(order);
+    assert_eq!(world.promised("A", "DAL"), "1.333334");
+    let order = order_id("k").to_string();
+    world.event(&json!({"progressed": {"order": order, "lines": [{"line": "1", "cancelled": "1"}]}}));
+    assert_eq!(world.promised("A", "DAL"), "1");
+}
+
 #[test]
 fn a_line_that_is_cancelled_in_part_gives_that_part_back() {
     let mut world = world();
