@@ -169,7 +169,7 @@ impl Orders {
                 Due::KeyEnds(key) => self.key_ends(&key, time),
                 Due::ActEnds(key) => self.put_act(key, None),
                 Due::OrderShrinks(order) => self.order_shrinks(at, &order),
-                Due::DuplicateEnds(key) => drop(self.index.duplicates.remove(&key)),
+                Due::DuplicateEnds(key, order) => self.index.forget_duplicate(&key, &order, time),
                 Due::OverlayIsOld(order) => self.overlay_is_old(at, &order),
             }
         }
@@ -212,6 +212,9 @@ impl Orders {
         let counts =
             !matches!(order.state, OrderState::Rejected | OrderState::Expired | OrderState::Cancelled);
         self.index.count(&order.placed, counts);
+        if !counts && let Some(key) = place::duplicate_key(&order.placed) {
+            self.index.forget_duplicate(&key, &id, Timestamp::MAX);
+        }
         self.digest = self.digest.wrapping_add(self.reader.0.set_order(order.clone()));
         self.show_caps(&at.stock, &order);
     }

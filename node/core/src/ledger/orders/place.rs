@@ -155,8 +155,9 @@ impl Orders {
 
     fn index_duplicate(&mut self, at: &At<'_>, place: &PlaceOrder) {
         let Some(key) = duplicate_key(place) else { return };
-        self.index.due.insert((at.stock.now.plus_millis(DUPLICATE_KEPT_MS), Due::DuplicateEnds(key.clone())));
-        self.index.duplicates.entry(key).or_insert(place.order);
+        let until = at.stock.now.plus_millis(DUPLICATE_KEPT_MS);
+        self.index.due.insert((until, Due::DuplicateEnds(key.clone(), place.order)));
+        self.index.duplicates.entry(key).or_default().insert(place.order, until);
     }
 
     /// Opens the next generation: the one before, if there is one, is closed by the entry that leads here.
@@ -290,7 +291,7 @@ fn doubted(place: &PlaceOrder) -> Judged {
 }
 
 /// The same purchase order of the same account with the same lines, in whatever order.
-fn duplicate_key(place: &PlaceOrder) -> Option<DuplicateKey> {
+pub(super) fn duplicate_key(place: &PlaceOrder) -> Option<DuplicateKey> {
     let purchase_order = place.facts.purchase_order.clone()?;
     let mut lines: Vec<(&str, Decimal, &str)> = place
         .lines

@@ -212,7 +212,7 @@ pub(super) enum Due {
     KeyEnds(KeyId),
     ActEnds(IdempotencyKey),
     OrderShrinks(OrderId),
-    DuplicateEnds(DuplicateKey),
+    DuplicateEnds(DuplicateKey, OrderId),
     OverlayIsOld(OrderId),
 }
 
@@ -228,7 +228,8 @@ pub(super) struct Index {
     /// Orders that may use credit, by the account whose credit it is.
     pub(super) by_credit: BTreeMap<AccountId, BTreeSet<OrderId>>,
     pub(super) by_cap: BTreeMap<super::balances::CapKey, BTreeSet<OrderId>>,
-    pub(super) duplicates: BTreeMap<DuplicateKey, OrderId>,
+    /// Orders that another one may repeat, with when that is none of our business any more.
+    pub(super) duplicates: BTreeMap<DuplicateKey, BTreeMap<OrderId, Timestamp>>,
     pub(super) floors: BTreeMap<String, StreamSequence>,
     /// Cells that are promised beyond what there is, so that each is told once.
     pub(super) overcommitted: BTreeSet<(ItemNo, crate::dictionary::WarehouseNo)>,
@@ -253,6 +254,17 @@ impl Index {
         for cap in placed.lines.iter().flat_map(|line| &line.caps) {
             let key = (cap.source.clone(), cap.contract.clone(), cap.item.clone());
             put(&mut self.by_cap, key, placed.order, counts);
+        }
+    }
+}
+
+impl Index {
+    /// Nothing repeats this order, or not any more, if its time is up by then.
+    pub(super) fn forget_duplicate(&mut self, key: &DuplicateKey, order: &OrderId, by: Timestamp) {
+        let Some(orders) = self.duplicates.get_mut(key) else { return };
+        orders.retain(|id, until| id != order || *until > by);
+        if orders.is_empty() {
+            self.duplicates.remove(key);
         }
     }
 }

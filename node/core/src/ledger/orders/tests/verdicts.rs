@@ -134,6 +134,25 @@ fn the_same_purchase_order_twice_is_suspected() {
     assert_eq!(world.promised("A", "DAL"), "6", "what is reviewed keeps its stock");
 }
 
+/// Whoever cancels an order and places it again means it; one that stands is repeated for 30 days, each from its own day.
+#[test]
+fn only_an_order_that_stands_is_repeated() {
+    let facts = json!({"purchase_order": "PO-778"});
+    let mut world = world();
+    let place = |world: &mut World, name: &str| {
+        let order = with(world, name, "facts", facts.clone());
+        world.place(order)
+    };
+    assert_eq!(place(&mut world, "k"), OrderState::Accepted);
+    let cancelled = json!({"cancelled": {"order": order_id("k").to_string(), "reason": "asked"}});
+    world.event(&cancelled);
+    assert_eq!(place(&mut world, "l"), OrderState::Accepted);
+    world.now += 20 * 24 * 3_600_000;
+    assert_eq!(place(&mut world, "m"), OrderState::Review);
+    world.now += 10 * 24 * 3_600_000;
+    assert_eq!(place(&mut world, "n"), OrderState::Review, "10 days after the second");
+}
+
 #[test]
 fn credit_is_balance_and_open_orders() {
     let credit = |limit: &str, blocked: bool| json!({"credit": {"account": "C-1", "currency": "USD", "limit": limit, "balance": "80", "blocked": blocked}});
