@@ -65,6 +65,10 @@ impl Orders {
             line.give_back(back, &placed.needs);
             line.quantity = *kept;
         }
+        if hold.expires_at <= at.stock.now {
+            // The wish came late: its moment is over, also for what stands behind it in the same entry.
+            return self.end_hold(at, hold, HoldState::Expired);
+        }
         self.put_hold(at, hold);
     }
 

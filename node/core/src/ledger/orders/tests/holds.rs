@@ -66,6 +66,20 @@ fn a_hold_is_extended_shrunk_and_released() {
     assert_eq!((world.hold_state("h"), world.promised("A", "DAL").as_str()), (HoldState::Released, "0"));
 }
 
+/// Ledger time is past the new end when the wish is judged: nothing of the hold is left for an order of the same group.
+#[test]
+fn a_hold_that_is_moved_into_the_past_is_over_at_once() {
+    let mut world = world();
+    world.hold("h", &["A 10"], 60, false);
+    let before = Timestamp::from_millis(world.now).to_string();
+    change(&mut world, "h", "x", &json!({ "expires_at": before }));
+    assert_eq!(world.hold_state("h"), HoldState::Expired);
+    let mut order = world.order("k", &["A 10"]);
+    order.hold = Some(hold_id("h"));
+    assert_eq!(world.place(order), OrderState::Accepted);
+    assert_eq!(world.record("k").reasons, [OrderReason::HoldUnknown]);
+}
+
 /// A key is forgotten after 7 days, and what it holds then is still held.
 #[test]
 fn a_hold_that_outlives_its_key_is_not_forgotten() {
