@@ -167,18 +167,24 @@ impl Orders {
         Ok(what)
     }
 
-    /// Takes what is still in the outbox of the generation before out, and opens the next.
+    /// Closes the generation before, and opens the next: what of it is still in the outbox is taken out, and what its
+    /// backend said of its document, where figures contain it too, says nothing of the next one.
     fn reopen(&mut self, at: &mut At<'_>, mut order: OrderRecord, what: String) {
         let id = order.placed.order;
         let open = self
             .reader
             .outbox()
             .into_iter()
-            .filter(|(_, entry)| entry.created().is_some_and(|(of, _)| *of == id));
+            .filter(|(_, entry)| entry.dispatched() == Some(&id));
         for (effect, _) in open.collect::<Vec<_>>() {
             self.put_outbox(effect, None);
         }
         order.state = accepted_state(&order.lines);
+        order.reflected_from.clear();
+        (order.document, order.acknowledged_at, order.cancel_asked) = (None, None, false);
+        if let Some(reflected) = self.reflected(&at.stock, &order) {
+            order = reflected;
+        }
         self.dispatch(at, &mut order, DispatchKind::Create);
         at.step(&mut order, what);
         self.put_order(at, order);

@@ -61,6 +61,14 @@ impl OutboxEntry {
         }
     }
 
+    /// The order that a dispatch is about.
+    pub fn dispatched(&self) -> Option<&OrderId> {
+        match self {
+            Self::Dispatch(dispatch) => Some(&dispatch.order),
+            Self::Alarm(_) => None,
+        }
+    }
+
     pub fn backend(&self) -> Option<&SourceId> {
         match self {
             Self::Dispatch(dispatch) => Some(&dispatch.backend),

@@ -14,6 +14,7 @@ use super::stock::Stock;
 use super::{At, Orders};
 use crate::dictionary::{ItemNo, WarehouseNo};
 use crate::ledger::stock::{covers, named};
+use crate::limits::OVERLAY_AGE_MS_MAX;
 use crate::ledger::{Promised, When};
 
 /// How much of an order's line a figure says to contain, of one item at one warehouse.
@@ -41,7 +42,7 @@ fn contained(
 impl Orders {
     /// Reads again what figures contain of an order; `None` where nothing changed. What is named is cumulative for
     /// line and warehouse, so a line that takes from one warehouse now and later divides it, first part first.
-    fn reflected(&self, stock: &Stock<'_>, order: &OrderRecord) -> Option<OrderRecord> {
+    pub(super) fn reflected(&self, stock: &Stock<'_>, order: &OrderRecord) -> Option<OrderRecord> {
         let mut after = order.clone();
         let mut changed = false;
         for (at, line) in order.lines.iter().enumerate() {
@@ -160,7 +161,12 @@ impl Orders {
 
     /// Long after the backend had the order, figures still do not contain it.
     pub(super) fn overlay_is_old(&mut self, at: &mut At<'_>, id: &OrderId) {
-        let open = self.reader.order(id).is_some_and(|order| order.is_open_on_stock());
+        let is_old = |order: &OrderRecord| {
+            let since = order.acknowledged_at;
+            since.is_some_and(|since| since.plus_millis(OVERLAY_AGE_MS_MAX) <= at.stock.now)
+        };
+        // It may have got another generation since, which is younger.
+        let open = self.reader.order(id).is_some_and(|order| order.is_open_on_stock() && is_old(&order));
         if open {
             let reason = format!("order {id} is in no figure of its source: confirm it there, or release it");
             at.alarm(self, AlarmKind::Overlay, Some(*id), reason);

@@ -180,6 +180,18 @@ fn a_dead_letter_is_replayed_or_dismissed() {
     assert_eq!(dismissed.outbox().last().unwrap(), "alarm event");
 }
 
+/// A human sends the order again though its customer had asked to cancel it: the question is closed with the generation.
+#[test]
+fn a_new_generation_asks_anew_to_be_cancelled() {
+    let mut world = world();
+    cancel(&mut world, "c");
+    event(&mut world, "failed", &json!({"generation": 2, "class": "poison", "reason": "?", "attempts": 3}));
+    decide(&mut world, "redispatch", &json!({"closes": 2}));
+    assert_eq!(world.outbox(), ["alarm order", "create 3 to erp"]);
+    cancel(&mut world, "d");
+    assert_eq!(world.outbox().last().unwrap(), "cancel 4 to erp");
+}
+
 #[test]
 fn a_review_that_is_rejected_gives_its_stock_back() {
     let mut world = World::new();

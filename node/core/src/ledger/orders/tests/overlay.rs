@@ -95,6 +95,19 @@ fn a_snapshot_that_forgot_the_order_puts_it_back_and_asks() {
     assert_eq!(world.place_lines("l", &["A 7"]), OrderState::Rejected);
 }
 
+/// The document that the figure contained is closed with its generation.
+#[test]
+fn a_new_generation_is_in_no_figure_yet() {
+    let mut world = world();
+    acknowledge(&mut world, 70);
+    world.stock("A DAL 6", &json!({"reflects": {"position": 70}}));
+    assert_eq!(world.promised("A", "DAL"), "0");
+    let order = order_id("k").to_string();
+    world.decide(&json!({"redispatch": {"order": order, "closes": 1, "by": "jane", "reason": "moved"}}));
+    assert_eq!((world.state("k"), world.promised("A", "DAL").as_str()), (OrderState::Accepted, "4"));
+    assert_eq!(world.outbox(), ["create 2 to erp"], "nobody forgot anything");
+}
+
 #[test]
 fn a_source_that_corrects_below_what_is_promised_is_told_once() {
     let mut world = world();
