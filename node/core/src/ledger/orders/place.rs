@@ -13,6 +13,7 @@ use super::keys::{KeyId, KeyOutcome, KeyRecord, Operation};
 use super::outbox::{AlarmKind, OutboxEntry};
 use super::record::{HoldRecord, LineRecord, OrderRecord, takes};
 use super::state::{Due, DuplicateKey};
+use super::stock::sum;
 use super::{At, Orders, life, routing};
 use crate::limits::{DUPLICATE_KEPT_MS, KEY_KEPT_MS};
 use crate::sourcing::Taken;
@@ -227,11 +228,16 @@ impl Orders {
         self.put_order(at, order);
     }
 
-    /// Ends an order and releases what it promised.
+    /// Ends an order and releases what it promised, but for what has left the shelf: that is missing there until the
+    /// source's figure says so.
     pub(super) fn close(&mut self, at: &mut At<'_>, mut order: OrderRecord, state: OrderState, what: String) {
         let items: Vec<_> = takes(&order.lines).map(|take| at.item(&take.item)).collect();
         order.state = state;
-        order.lines.iter_mut().for_each(|line| line.allocations.clear());
+        for (line, placed) in order.lines.iter_mut().zip(&order.placed.lines) {
+            let kept = sum(line.allocations.iter().map(|allocation| allocation.units));
+            let back = kept.checked_sub(line.shipped).map_or(Decimal::ZERO, Decimal::clamped);
+            line.give_back(back, &placed.stock.needs);
+        }
         at.step(&mut order, what);
         self.put_order(at, order);
         items.into_iter().for_each(|item| self.show_item(at, item));

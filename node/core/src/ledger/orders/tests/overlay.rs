@@ -156,6 +156,19 @@ fn what_is_kept_of_a_fraction_takes_no_crumb_more() {
     assert_eq!(world.promised("A", "DAL"), "1");
 }
 
+/// What was shipped before the rest was cancelled is gone, and the figure has it still.
+#[test]
+fn an_order_that_is_cancelled_half_way_keeps_what_was_shipped() {
+    let mut world = world();
+    acknowledge(&mut world, 70);
+    let order = order_id("k").to_string();
+    world.event(&json!({"progressed": {"order": order, "lines": [{"line": "1", "shipped": "3"}]}}));
+    world.event(&json!({"cancelled": {"order": order, "reason": "the rest is broken"}}));
+    assert_eq!((world.state("k"), world.promised("A", "DAL").as_str()), (OrderState::Cancelled, "3"));
+    world.stock("A DAL 7", &named("3"));
+    assert_eq!(world.promised("A", "DAL"), "0");
+}
+
 #[test]
 fn a_line_that_is_cancelled_in_part_gives_that_part_back() {
     let mut world = world();
