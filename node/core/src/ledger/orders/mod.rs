@@ -233,10 +233,10 @@ impl Orders {
         }
     }
 
-    /// The order is over, and nothing of it is missing in any figure: what stays is its outcome.
+    /// The order is over, and nothing of it is missing in any figure or balance: what stays is its outcome.
     fn order_shrinks(&mut self, at: &At<'_>, id: &OrderId) {
         let Some(order) = self.reader.order(id) else { return };
-        if order.is_open_on_stock() {
+        if order.is_open_on_stock() || self.is_open_on_balances(&at.stock, &order) {
             let again = at.stock.now.plus_millis(crate::limits::ORDER_CLOSED_KEPT_MS);
             self.index.due.insert((again, Due::OrderShrinks(*id)));
             return;

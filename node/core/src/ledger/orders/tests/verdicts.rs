@@ -171,6 +171,41 @@ fn credit_is_balance_and_open_orders() {
     assert_eq!(world.record("d").reasons, [OrderReason::CreditBlocked]);
 }
 
+/// Half of the line was there, and half of that was cancelled: a quarter of its price is owed, until the balance has it,
+/// be it weeks after the order is over.
+#[test]
+fn credit_is_used_by_what_was_accepted_until_the_balance_has_it() {
+    let credit = |balance: &str, named: Option<&str>| {
+        let lines: Vec<_> = named.iter().map(|amount| json!({"order": order_id("k").to_string(), "line": "1", "quantity": amount})).collect();
+        json!({"credit": {"account": "C-1", "currency": "USD", "limit": "100", "balance": balance, "reflects": {"lines": lines}}})
+    };
+    let uses = |amount: &str| json!({"account": "C-1", "source": "wms", "amount": amount});
+    let mut world = world();
+    world.send_json(STOCK, &credit("0", None));
+    // 14 of 28 are there.
+    let mut order = world.order("k", &["A 28 partial"]);
+    order.credit = Some(decode(&uses("80")));
+    order.lines[0].price.as_mut().unwrap().extended = decode(&json!("80"));
+    assert_eq!(world.place(order), OrderState::Accepted);
+    let id = order_id("k").to_string();
+    let progress = json!({"progressed": {"order": id, "lines": [{"line": "1", "shipped": "7", "cancelled": "7"}]}});
+    world.event(&progress);
+    assert_eq!(world.state("k"), OrderState::Shipped);
+    for at in ["DAL", "CHI"] {
+        let named = json!({"reflects": {"lines": [{"order": id, "line": "1", "quantity": "14"}]}});
+        world.stock(&format!("A {at} 9"), &named);
+    }
+    world.now += 3 * 24 * 3_600_000;
+    let order = with(&world, "l", "credit", uses("80"));
+    assert_eq!(world.place(order), OrderState::Accepted, "20 and 80");
+    let order = with(&world, "m", "credit", uses("71"));
+    assert_eq!(world.place(order), OrderState::Review, "the first is not forgotten");
+    world.send_json(STOCK, &credit("20", Some("20")));
+    world.now += 24 * 3_600_000;
+    world.stock("A DAL 9", &json!({}));
+    assert!(world.ledger.reader().orders().order(&order_id("k")).is_none());
+}
+
 #[test]
 fn what_does_not_fit_in_a_cap_or_was_priced_too_early_is_priced_again() {
     let mut world = world();
