@@ -285,7 +285,7 @@ impl Ledger {
                 ))
             }
         };
-        let touched = touched(&self.dictionary, &message);
+        let (touched, caps) = (touched(&self.dictionary, &message), counts_caps(&message));
         let outcome = chain.apply(entry, message);
         let (publish, swapped) = (outcome.opened || outcome.swapped, outcome.swapped);
         out.effects.extend(outcome.effects);
@@ -296,7 +296,10 @@ impl Ledger {
         match touched.filter(|_| !swapped) {
             Some(items) if items.is_empty() => {}
             Some(items) => self.judging(entry, |orders, at| orders.stock_changed(at, &items)),
-            None => self.judging(entry, Orders::all_stock_changed),
+            None => return self.judging(entry, Orders::all_stock_changed),
+        }
+        if caps {
+            self.judging(entry, |orders, at| orders.caps_changed(at));
         }
     }
 
@@ -367,6 +370,11 @@ fn touched(dictionary: &Dictionary, message: &Message) -> Option<BTreeSet<ItemNo
             Some(BTreeSet::new())
         }
     }
+}
+
+fn counts_caps(message: &Message) -> bool {
+    let changes = message.body.as_ref().map_or(&[][..], |(_, changes)| changes);
+    changes.iter().any(|change| matches!(change, Change::Cap(_) | Change::CapRemoved(_)))
 }
 
 /// Whose figure at a warehouse a change states.

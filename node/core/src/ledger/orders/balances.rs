@@ -153,12 +153,15 @@ impl Orders {
     /// What lookups see of the caps that an order uses.
     pub(super) fn show_caps(&self, stock: &Stock<'_>, order: &OrderRecord) {
         for cap in order.placed.lines.iter().flat_map(|line| &line.caps) {
-            let key = (cap.source.clone(), cap.contract.clone(), cap.item.clone());
-            let contract = stock.dictionary.scope(&PriceScope::Contract(cap.contract.clone()));
-            let item = cap.item.as_ref().map(|item| stock.dictionary.items.intern(item.as_str()));
-            let row = stock.chains.get(&cap.source).and_then(|chain| chain.rows().find_cap(contract, item));
-            let used = self.cap_in_flight(&key, row.and_then(|row| row.reflects).as_deref());
-            stock.promises.put_cap(contract, item, used);
+            self.show_cap(stock, &(cap.source.clone(), cap.contract.clone(), cap.item.clone()));
         }
+    }
+
+    pub(super) fn show_cap(&self, stock: &Stock<'_>, key: &CapKey) {
+        let contract = stock.dictionary.scope(&PriceScope::Contract(key.1.clone()));
+        let item = key.2.as_ref().map(|item| stock.dictionary.items.intern(item.as_str()));
+        let row = self.cap_row(stock, key);
+        let used = self.cap_in_flight(key, row.and_then(|row| row.reflects).as_deref());
+        stock.promises.put_cap(contract, item, used);
     }
 }

@@ -157,6 +157,12 @@ impl Orders {
     pub(crate) fn all_stock_changed(&mut self, at: &mut At<'_>) {
         let all: BTreeSet<ItemNo> = self.index.by_item.keys().copied().collect();
         self.reflect(at, &all);
+        self.caps_changed(at);
+    }
+
+    /// A source counts anew what caps have given.
+    pub(crate) fn caps_changed(&self, at: &At<'_>) {
+        self.index.by_cap.keys().for_each(|key| self.show_cap(&at.stock, key));
     }
 
     /// What ends at or before ledger time, in (time, id) order.

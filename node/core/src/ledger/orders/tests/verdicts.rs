@@ -1,6 +1,8 @@
 //! The verdict over one order (semantics 2.12, 2.13, 4.1 to 4.4, 4.8).
 
+use pannier_protocol::ContractId;
 use pannier_protocol::api::{OrderLineState, OrderState};
+use pannier_protocol::change::PriceScope;
 use pannier_protocol::order::OrderReason;
 use serde_json::{Value, json};
 
@@ -227,6 +229,28 @@ fn what_does_not_fit_in_a_cap_or_was_priced_too_early_is_priced_again() {
     let floor = json!({"catalog_floor": {"subject": "catalog.shared.erp", "position": 6, "by": "jane", "reason": "."}});
     world.decide(&floor);
     assert_eq!(world.place_lines("d", &["A 1"]), OrderState::Pending);
+}
+
+/// A lookup subtracts what orders use of a cap until the source counts it, and not once more.
+#[test]
+fn what_a_cap_s_source_counts_is_not_subtracted_again() {
+    let mut world = world();
+    let cap = |named: &str| {
+        let line = json!({"order": order_id("a").to_string(), "line": "1", "quantity": named});
+        json!({"cap": {"contract": "K", "basis": "quantity", "limit": "10", "consumed": named, "reflects": {"lines": [line]}}})
+    };
+    world.send_json(STOCK, &cap("0"));
+    let mut order = serde_json::to_value(world.order("a", &["A 3"])).unwrap();
+    order["lines"][0]["caps"] = json!([{"source": "wms", "contract": "K", "amount": "3"}]);
+    world.place(decode(&order));
+    let seen = |world: &World| {
+        let scope = PriceScope::Contract(ContractId::new("K").unwrap());
+        let contract = world.ledger.dictionary().scope(&scope);
+        world.ledger.reader().load().promises.cap_in_flight(contract, None).to_string()
+    };
+    assert_eq!(seen(&world), "3");
+    world.send_json(STOCK, &cap("2"));
+    assert_eq!(seen(&world), "1");
 }
 
 #[test]
