@@ -1,6 +1,7 @@
 //! Holds: stock kept for an account until a moment. Lookups stop subtracting a hold at that moment by their own clock;
 //! the fold ends it at the first entry whose ledger time is not before it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pannier_protocol::api::{HoldState, OrderLineState};
@@ -11,6 +12,7 @@ use super::keys::{KeyId, KeyOutcome, Operation};
 use super::record::{HoldRecord, LineRecord, takes};
 use super::state::{Due, Owner};
 use super::{At, Orders};
+use crate::dictionary::ItemNo;
 use crate::sourcing::Taken;
 
 impl Orders {
@@ -126,13 +128,19 @@ impl Orders {
     }
 
     pub(super) fn put_hold(&mut self, at: &mut At<'_>, hold: HoldRecord) {
+        for item in self.write_hold(at, hold) {
+            self.show_item(at, item);
+        }
+    }
+
+    /// Writes a hold; what is shown of these items is up to the caller.
+    pub(super) fn write_hold(&mut self, at: &At<'_>, hold: HoldRecord) -> BTreeSet<ItemNo> {
         let id = hold.placed.hold;
         let items_of = |hold: &HoldRecord| takes(&hold.lines).map(|take| at.item(&take.item)).collect();
-        let old: std::collections::BTreeSet<_> =
-            self.reader.hold(&id).as_deref().map(items_of).unwrap_or_default();
+        let old: BTreeSet<_> = self.reader.hold(&id).as_deref().map(items_of).unwrap_or_default();
         let new = items_of(&hold);
         self.index_items(Owner::Hold(id), &old, &new);
         self.digest = self.digest.wrapping_add(self.reader.0.set_hold(hold));
-        old.union(&new).for_each(|item| self.show_item(at, *item));
+        old.union(&new).copied().collect()
     }
 }

@@ -89,6 +89,13 @@ impl Orders {
     /// Writes what lookups and verdicts see as promised of an item, and tells a cell that is promised beyond what
     /// there is.
     pub(super) fn show_item(&mut self, at: &mut At<'_>, item: ItemNo) {
+        let warehouses = self.show_promises(at, item);
+        self.tell_overcommit(at, item, &warehouses);
+    }
+
+    /// As [`Orders::show_item`], while more of the same command is to come: nobody is told. Returns where something is
+    /// promised.
+    pub(super) fn show_promises(&self, at: &At<'_>, item: ItemNo) -> BTreeSet<WarehouseNo> {
         let owners = self.index.by_item.get(&item).cloned().unwrap_or_default();
         let mut promised = Vec::new();
         for owner in &owners {
@@ -104,9 +111,9 @@ impl Orders {
                 }
             }
         }
-        let warehouses: BTreeSet<WarehouseNo> = promised.iter().map(|it| it.warehouse).collect();
+        let warehouses = promised.iter().map(|it| it.warehouse).collect();
         at.stock.promises.put(item, promised);
-        self.tell_overcommit(at, item, &warehouses);
+        warehouses
     }
 
     fn tell_overcommit(&mut self, at: &mut At<'_>, item: ItemNo, warehouses: &BTreeSet<WarehouseNo>) {

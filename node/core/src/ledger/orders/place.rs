@@ -1,6 +1,6 @@
 //! A command to place or cancel an order, and outbox entries that are done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pannier_protocol::api::{HoldState, OrderLineState, OrderState};
@@ -15,6 +15,7 @@ use super::record::{HoldRecord, LineRecord, OrderRecord, takes};
 use super::state::{Due, DuplicateKey};
 use super::stock::sum;
 use super::{At, Orders, life, routing};
+use crate::dictionary::ItemNo;
 use crate::limits::{DUPLICATE_KEPT_MS, KEY_KEPT_MS};
 use crate::sourcing::Taken;
 
@@ -56,6 +57,7 @@ impl Orders {
         let held = self.take_over(at, place);
         let judged = self.judge(at, place, held.is_some());
         let kept = matches!(&judged, Judged::Placed { state, .. } if !life::is_closed(*state));
+        let freed = held.as_ref().map(|hold| items_of(at, &hold.lines)).unwrap_or_default();
         match held {
             Some(hold) if kept => self.hold_is_over(&hold),
             Some(hold) => self.put_hold(at, hold),
@@ -90,28 +92,32 @@ impl Orders {
             let reason = format!("order {} is held for review: {:?}", place.order, order.reasons);
             at.alarm(self, AlarmKind::Order, Some(place.order), reason);
         }
+        let items = items_of(at, &order.lines);
         self.put_order(at, order);
-        self.show_order(at, &place.order);
+        items.union(&freed).for_each(|item| self.show_item(at, *item));
     }
 
     /// Shows what lookups see of all items of an order.
     pub(super) fn show_order(&mut self, at: &mut At<'_>, order: &OrderId) {
         let Some(order) = self.reader.order(order) else { return };
-        let mut items: Vec<_> = takes(&order.lines).map(|take| at.item(&take.item)).collect();
-        items.sort_unstable();
-        items.dedup();
-        items.into_iter().for_each(|item| self.show_item(at, item));
+        items_of(at, &order.lines).into_iter().for_each(|item| self.show_item(at, item));
     }
 
     /// Gives the stock of the hold that the order names back to the shelf, for the order to take: nobody comes between,
-    /// for it is one entry. What is returned is put back where the order does not take it.
-    fn take_over(&mut self, at: &mut At<'_>, place: &PlaceOrder) -> Option<HoldRecord> {
+    /// for it is one entry, and nobody is told of a shelf that is short until the order has its verdict. What is
+    /// returned is put back where the order does not take it.
+    fn take_over(&mut self, at: &At<'_>, place: &PlaceOrder) -> Option<HoldRecord> {
         let hold = self.reader.hold(&place.hold?)?;
         let is_own = hold.placed.keyed.account == place.keyed.account && hold.state == HoldState::Held;
         if !is_own {
             return None;
         }
-        self.end_hold(at, (*hold).clone(), HoldState::Ordered);
+        let mut ended = (*hold).clone();
+        ended.state = HoldState::Ordered;
+        ended.lines.iter_mut().for_each(|line| line.allocations.clear());
+        for item in self.write_hold(at, ended) {
+            self.show_promises(at, item);
+        }
         Some((*hold).clone())
     }
 
@@ -260,6 +266,10 @@ impl Orders {
             self.put_order(at, order);
         }
     }
+}
+
+fn items_of(at: &At<'_>, lines: &[LineRecord]) -> BTreeSet<ItemNo> {
+    takes(lines).map(|take| at.item(&take.item)).collect()
 }
 
 pub(super) fn accepted_state(lines: &[LineRecord]) -> OrderState {

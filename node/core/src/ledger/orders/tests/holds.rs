@@ -80,6 +80,19 @@ fn a_hold_that_is_moved_into_the_past_is_over_at_once() {
     assert_eq!(world.record("k").reasons, [OrderReason::HoldUnknown]);
 }
 
+/// The shelf is as short as it was: an order that tried in between is no news.
+#[test]
+fn a_hold_that_is_left_to_its_owner_is_told_short_once() {
+    let mut world = world();
+    world.hold("h", &["A 10"], 60, false);
+    world.stock("A DAL 3", &json!({}));
+    assert_eq!(world.outbox(), ["alarm overcommit"]);
+    let mut order = world.order("k", &["A 10"]);
+    order.hold = Some(hold_id("h"));
+    assert_eq!(world.place(order), OrderState::Rejected);
+    assert_eq!((world.hold_state("h"), world.outbox().len()), (HoldState::Held, 1));
+}
+
 /// A key is forgotten after 7 days, and what it holds then is still held.
 #[test]
 fn a_hold_that_outlives_its_key_is_not_forgotten() {
