@@ -208,10 +208,12 @@ impl Orders {
         }
         let order =
             self.reader.order(&cancel.order).filter(|it| it.placed.keyed.account == cancel.keyed.account);
-        let outcome = match (&order, at.stream_time > cancel.keyed.judge_before) {
+        // One that is long over is known too, and as it is.
+        let closed = self.reader.closed(&cancel.order).filter(|it| it.account == cancel.keyed.account);
+        let outcome = match (order.is_some() || closed.is_some(), at.stream_time > cancel.keyed.judge_before) {
             (_, true) => KeyOutcome::Expired,
-            (Some(_), false) => KeyOutcome::Order(cancel.order),
-            (None, false) => KeyOutcome::Unknown,
+            (true, false) => KeyOutcome::Order(cancel.order),
+            (false, false) => KeyOutcome::Unknown,
         };
         self.remember(at, Operation::CancelOrder, &cancel.keyed, outcome);
         let (Some(order), KeyOutcome::Order(_)) = (order, outcome) else { return };

@@ -136,6 +136,17 @@ fn what_is_not_there_to_cancel_is_remembered_so() {
 }
 
 #[test]
+fn an_order_that_is_long_over_is_cancelled_without_effect() {
+    let mut world = world();
+    event(&mut world, "cancelled", &json!({"reason": "asked"}));
+    world.now += 24 * 3_600_000;
+    cancel(&mut world, "c");
+    let id = KeyId { account: account(), operation: Operation::CancelOrder, key: key("c") };
+    let outcome = world.ledger.reader().orders().key(&id).unwrap().outcome;
+    assert_eq!(outcome, KeyOutcome::Order(order_id("k")));
+}
+
+#[test]
 fn what_a_human_lets_through_gets_a_new_generation() {
     let mut world = world();
     world.publish_outbox();
