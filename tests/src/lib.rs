@@ -1,4 +1,7 @@
-//! What the tests across crates share: a real nats-server in a folder of its own.
+//! What the tests across crates share: a real nats-server in a folder of its own, and the simulation.
+
+#[path = "../sim/mod.rs"]
+pub mod sim;
 
 mod tryton;
 

@@ -6,6 +6,7 @@ mod cases;
 mod files;
 mod node;
 mod python;
+mod sim;
 mod sink;
 mod streams;
 mod tryton;

@@ -71,7 +71,8 @@ impl Orders {
         let is_counted = |orders: Option<&BTreeSet<OrderId>>| {
             orders.is_some_and(|orders| orders.contains(&order.placed.order))
         };
-        let credit = order.placed.credit.as_ref().filter(|it| is_counted(self.index.by_credit.get(&it.account)));
+        let credit =
+            order.placed.credit.as_ref().filter(|it| is_counted(self.index.by_credit.get(&it.account)));
         let owes = credit.is_some_and(|credit| {
             let account = stock.dictionary.accounts.get(credit.account.as_str());
             let rows = stock.chains.get(&credit.source).map(|chain| chain.rows());

@@ -171,11 +171,7 @@ impl Orders {
     /// backend said of its document, where figures contain it too, says nothing of the next one.
     fn reopen(&mut self, at: &mut At<'_>, mut order: OrderRecord, what: String) {
         let id = order.placed.order;
-        let open = self
-            .reader
-            .outbox()
-            .into_iter()
-            .filter(|(_, entry)| entry.dispatched() == Some(&id));
+        let open = self.reader.outbox().into_iter().filter(|(_, entry)| entry.dispatched() == Some(&id));
         for (effect, _) in open.collect::<Vec<_>>() {
             self.put_outbox(effect, None);
         }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use pannier_protocol::api::OrderState;
 use pannier_protocol::order::{
-    FailureClass, LineProgress, Need, OrderAcknowledged, OrderEvent, OrderFailed, OrderProgressed, OrderReason,
-    SourcePosition,
+    FailureClass, LineProgress, Need, OrderAcknowledged, OrderEvent, OrderFailed, OrderProgressed,
+    OrderReason, SourcePosition,
 };
 use pannier_protocol::{Decimal, SourceId};
 

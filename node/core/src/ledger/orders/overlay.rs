@@ -14,8 +14,8 @@ use super::stock::Stock;
 use super::{At, Orders};
 use crate::dictionary::{ItemNo, WarehouseNo};
 use crate::ledger::stock::{covers, named};
-use crate::limits::OVERLAY_AGE_MS_MAX;
 use crate::ledger::{Promised, When};
+use crate::limits::OVERLAY_AGE_MS_MAX;
 
 /// How much of an order's line a figure says to contain, of one item at one warehouse.
 fn contained(

@@ -210,7 +210,8 @@ impl Orders {
             self.reader.order(&cancel.order).filter(|it| it.placed.keyed.account == cancel.keyed.account);
         // One that is long over is known too, and as it is.
         let closed = self.reader.closed(&cancel.order).filter(|it| it.account == cancel.keyed.account);
-        let outcome = match (order.is_some() || closed.is_some(), at.stream_time > cancel.keyed.judge_before) {
+        let outcome = match (order.is_some() || closed.is_some(), at.stream_time > cancel.keyed.judge_before)
+        {
             (_, true) => KeyOutcome::Expired,
             (true, false) => KeyOutcome::Order(cancel.order),
             (false, false) => KeyOutcome::Unknown,

@@ -178,7 +178,10 @@ fn credit_is_balance_and_open_orders() {
 #[test]
 fn credit_is_used_by_what_was_accepted_until_the_balance_has_it() {
     let credit = |balance: &str, named: Option<&str>| {
-        let lines: Vec<_> = named.iter().map(|amount| json!({"order": order_id("k").to_string(), "line": "1", "quantity": amount})).collect();
+        let lines: Vec<_> = named
+            .iter()
+            .map(|amount| json!({"order": order_id("k").to_string(), "line": "1", "quantity": amount}))
+            .collect();
         json!({"credit": {"account": "C-1", "currency": "USD", "limit": "100", "balance": balance, "reflects": {"lines": lines}}})
     };
     let uses = |amount: &str| json!({"account": "C-1", "source": "wms", "amount": amount});
@@ -190,7 +193,8 @@ fn credit_is_used_by_what_was_accepted_until_the_balance_has_it() {
     order.lines[0].price.as_mut().unwrap().extended = decode(&json!("80"));
     assert_eq!(world.place(order), OrderState::Accepted);
     let id = order_id("k").to_string();
-    let progress = json!({"progressed": {"order": id, "lines": [{"line": "1", "shipped": "7", "cancelled": "7"}]}});
+    let progress =
+        json!({"progressed": {"order": id, "lines": [{"line": "1", "shipped": "7", "cancelled": "7"}]}});
     world.event(&progress);
     assert_eq!(world.state("k"), OrderState::Shipped);
     for at in ["DAL", "CHI"] {
