@@ -69,6 +69,7 @@ impl Asked {
         let mut config = Config::default();
         config.nats.servers = vec![test.server.url()];
         config.http.listen.set_port(0);
+        config.operator.listen.set_port(0);
         config.lookup.at_least_wait = std::time::Duration::from_secs(30);
         let node = Node::start(config).await.unwrap();
         assert!(node.handle().ready().await);
