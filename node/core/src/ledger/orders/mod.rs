@@ -176,7 +176,7 @@ impl Orders {
                 Due::ActEnds(key) => self.put_act(key, None),
                 Due::OrderShrinks(order) => self.order_shrinks(at, &order),
                 Due::DuplicateEnds(key, order) => self.index.forget_duplicate(&key, &order, time),
-                Due::OverlayIsOld(order) => self.overlay_is_old(at, &order),
+                Due::OverlayIsOld(order) => self.overlay_is_old(at, &order, time),
             }
         }
     }

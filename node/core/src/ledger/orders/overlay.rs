@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pannier_protocol::{Decimal, OrderId};
+use pannier_protocol::{Decimal, OrderId, Timestamp};
 
 use super::outbox::AlarmKind;
 use super::record::{LineRecord, OrderRecord, Promise, Take, takes};
@@ -167,12 +167,11 @@ impl Orders {
     }
 
     /// Long after the backend had the order, figures still do not contain it.
-    pub(super) fn overlay_is_old(&mut self, at: &mut At<'_>, id: &OrderId) {
+    pub(super) fn overlay_is_old(&mut self, at: &mut At<'_>, id: &OrderId, time: Timestamp) {
         let is_old = |order: &OrderRecord| {
-            let since = order.acknowledged_at;
-            since.is_some_and(|since| since.plus_millis(OVERLAY_AGE_MS_MAX) <= at.stock.now)
+            order.acknowledged_at.is_some_and(|since| since.plus_millis(OVERLAY_AGE_MS_MAX) == time)
         };
-        // It may have got another generation since, which is younger.
+        // It may have got another generation since, which is told by its own time.
         let open = self.reader.order(id).is_some_and(|order| order.is_open_on_stock() && is_old(&order));
         if open {
             let reason = format!("order {id} is in no figure of its source: confirm it there, or release it");
@@ -186,12 +185,7 @@ impl At<'_> {
         self.stock.dictionary.items.intern(item.as_str())
     }
 
-    fn promised(
-        &self,
-        lines: &[LineRecord],
-        item: ItemNo,
-        expires: Option<pannier_protocol::Timestamp>,
-    ) -> Vec<Promised> {
+    fn promised(&self, lines: &[LineRecord], item: ItemNo, expires: Option<Timestamp>) -> Vec<Promised> {
         let names = self.stock.dictionary;
         let allocations = lines.iter().flat_map(|line| &line.allocations);
         let of_item = allocations.flat_map(|allocation| {

@@ -108,6 +108,22 @@ fn a_new_generation_is_in_no_figure_yet() {
     assert_eq!(world.outbox(), ["create 2 to erp"], "nobody forgot anything");
 }
 
+/// Both generations were acknowledged, and nobody wrote to the ledger for days: the order is told once.
+#[test]
+fn an_order_that_was_sent_again_is_told_to_be_old_once() {
+    let mut world = world();
+    acknowledge(&mut world, 70);
+    let order = order_id("k").to_string();
+    world.decide(&json!({"redispatch": {"order": order, "closes": 1, "by": "jane", "reason": "moved"}}));
+    world.publish_outbox();
+    world.now += 3_600_000;
+    let again = json!({"order": order, "generation": 2, "document": "SO-2"});
+    world.event(&json!({ "acknowledged": again }));
+    world.now += 48 * 3_600_000;
+    world.stock("B DAL 1", &json!({}));
+    assert_eq!(world.outbox(), ["alarm overlay"]);
+}
+
 #[test]
 fn a_source_that_corrects_below_what_is_promised_is_told_once() {
     let mut world = world();
