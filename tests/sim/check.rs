@@ -1,5 +1,5 @@
 //! The core against the model after each entry: orders line by line, holds, what keys answer, the outbox, what lookups see
-//! as promised; and against the shelves themselves: nothing is promised that is not there.
+//! as promised.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -13,7 +13,6 @@ use pannier_protocol::change::PriceScope;
 use pannier_protocol::order::{DispatchKind, OrderReason};
 use pannier_protocol::{AccountId, IdempotencyKey};
 
-use super::erp::Erp;
 use super::model::{HoldState, Key, Line, Micros, Model, Order, Outcome, Take, Wanted, When, micros};
 use super::node::Core;
 use super::world::{CAPPED, CONTRACT, ITEMS, WAREHOUSES, contract, item};
@@ -257,51 +256,4 @@ fn promises(core: &Core, reader: &LedgerReader, model: &Model) -> Result<(), Str
     let seen = micros(tables.promises.cap_in_flight(scope, Some(dictionary.items.intern(CAPPED))));
     let known = model.cap_in_flight(&contract(CONTRACT), &Some(item(CAPPED)));
     same(|| "what lookups see as used of the cap".into(), &seen, &known)
-}
-
-/// What is promised from a shelf and has not left it is on it, but for what was taken away behind the ledger's back.
-pub(crate) fn against_shelves(core: &Core, model: &Model, erp: &Erp) -> Result<(), String> {
-    let reader = core.ledger.reader();
-    let mut claimed: BTreeMap<(String, String), i64> = BTreeMap::new();
-    let mut claim = |lines: &[LineRecord], shipped: &dyn Fn(usize, usize) -> i64| {
-        for (l, line) in lines.iter().enumerate() {
-            for (a, allocation) in line.allocations.iter().enumerate() {
-                let units = allocation.units.micros() / 1_000_000;
-                for take in allocation.takes.iter().filter(|_| allocation.when == Promise::Now && units > 0) {
-                    let left = units - shipped(l, a).min(units);
-                    // Of what is rounded up a millionth may be left over.
-                    let open = take.quantity.micros() / units * left;
-                    let place = (take.item.to_string(), allocation.warehouse.to_string());
-                    *claimed.entry(place).or_default() += open;
-                }
-            }
-        }
-    };
-    for order in reader.orders().after(None, usize::MAX, |_| true) {
-        let document =
-            erp.documents.get(&order.placed.order).filter(|_| order.state != OrderState::Cancelled);
-        let name = |l: usize| order.lines[l].line.as_str();
-        let shipped = |l: usize, a: usize| {
-            let line = document.and_then(|it| it.lines.iter().find(|line| line.name == name(l)));
-            line.and_then(|it| it.parts.get(a)).map_or(0, |part| part.shipped)
-        };
-        if order.state != OrderState::Cancelled {
-            claim(&order.lines, &shipped);
-        }
-    }
-    for hold in model.holds.keys().filter_map(|hold| reader.orders().hold(hold)) {
-        if hold.state == State::Held && hold.expires_at.millis() > model.clock {
-            claim(&hold.lines, &|_, _| 0);
-        }
-    }
-    for (place, claimed) in claimed {
-        let shelf = erp.shelves.get(&place).copied().unwrap_or(0);
-        let away = erp.taken_away.get(&place).copied().unwrap_or(0);
-        if claimed > shelf + away {
-            return Err(format!(
-                "{place:?}: {claimed} are promised from a shelf that has {shelf} (and lost {away})"
-            ));
-        }
-    }
-    Ok(())
 }

@@ -1,6 +1,8 @@
 //! Checkouts: they order, hold, change their minds, hear nothing and ask again on another node with the same key, and now
 //! and then use a key for something else.
 
+use pannier_core::ledger::orders::OrdersReader;
+use pannier_protocol::api::HoldState;
 use pannier_protocol::order::{
     CancelOrder, ChangeHold, Command, Fingerprint, HoldId, IfShort, OrderId, ReleaseHold,
 };
@@ -39,14 +41,16 @@ impl Clients {
     pub(crate) fn ask(
         &mut self,
         intake: Intake,
+        answers: &OrdersReader,
         profile: &Profile,
         random: &mut Random,
     ) -> (String, Command) {
-        let request = match random.weighted(&[100 - profile.holds, profile.holds, 30, 14, 8]) {
+        let request = match random.weighted(&[100 - profile.holds, profile.holds, 30, 14, 10, 8]) {
             0 => self.order(intake, profile, random),
-            1 => self.about_holds(intake, profile, random),
+            1 => self.about_holds(intake, answers, profile, random),
             2 => self.again(intake, random),
             3 => self.cancel(intake, random),
+            4 => self.once_more(intake, profile, random),
             _ => self.other_under_the_same_key(intake, profile, random),
         };
         let command = request.command(intake);
@@ -63,24 +67,44 @@ impl Clients {
 
     fn order(&mut self, intake: Intake, profile: &Profile, random: &mut Random) -> Request {
         let number = random.chance(30).then(|| format!("PO-{}", random.below(4)));
-        // The same basket twice is what a suspected duplicate is.
-        let wishes = match number {
-            Some(_) if random.chance(70) => vec![Wish { quantity: 1, ..wish(profile, random, 0) }],
-            _ => wishes(profile, random),
-        };
+        let wishes = wishes(profile, random);
         self.request(intake, random, Wants::Order { wishes, number, hold: None })
     }
 
-    /// A hold of anybody, mostly.
-    fn a_hold(&self, random: &mut Random) -> Option<Request> {
-        let held = self.requests.iter().filter(|it| matches!(it.wants, Wants::Hold { .. }));
-        let recent: Vec<&Request> = held.rev().take(6).collect();
-        random.pick(&recent).map(|it| (*it).clone())
+    /// The same purchase order under another key: a clerk who typed it twice.
+    fn once_more(&mut self, intake: Intake, profile: &Profile, random: &mut Random) -> Request {
+        let is_numbered = |it: &&Request| matches!(&it.wants, Wants::Order { number: Some(_), .. });
+        let numbered: Vec<&Request> = self.requests.iter().filter(is_numbered).collect();
+        let Some(first) = random.pick(&numbered).map(|it| (*it).clone()) else {
+            return self.order(intake, profile, random);
+        };
+        let second = self.request(intake, random, first.wants);
+        Request { account: first.account, ..second }
     }
 
-    fn about_holds(&mut self, intake: Intake, profile: &Profile, random: &mut Random) -> Request {
-        let Some(held) = self.a_hold(random).filter(|_| !random.chance(40)) else {
-            let expires_at = intake.now + random.between(-1_000, 1_200_000);
+    /// One that was answered to be held, mostly.
+    fn a_hold(&self, answers: &OrdersReader, random: &mut Random) -> Option<Request> {
+        let asked: Vec<&Request> =
+            self.requests.iter().filter(|it| matches!(it.wants, Wants::Hold { .. })).collect();
+        let is_held = |it: &&Request| {
+            let hold = HoldId::derive(&account(it.account), &key(&it.key));
+            answers.hold(&hold).is_some_and(|hold| hold.state == HoldState::Held)
+        };
+        let held: Vec<&Request> = asked.iter().copied().filter(is_held).collect();
+        let from = if random.chance(80) { &held } else { &asked };
+        random.pick(from).map(|it| (*it).clone())
+    }
+
+    fn about_holds(
+        &mut self,
+        intake: Intake,
+        answers: &OrdersReader,
+        profile: &Profile,
+        random: &mut Random,
+    ) -> Request {
+        let Some(held) = self.a_hold(answers, random).filter(|_| !random.chance(40)) else {
+            let most = if random.chance(50) { 1_200_000 } else { 86_400_000 };
+            let expires_at = intake.now + random.between(-1_000, most);
             let (wishes, partial) = (wishes(profile, random), random.chance(30));
             return self.request(intake, random, Wants::Hold { wishes, partial, expires_at });
         };

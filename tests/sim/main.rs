@@ -69,8 +69,8 @@ fn main() -> anyhow::Result<()> {
         writeln!(out, "{count:>9} {what}")?;
     }
     writeln!(out, "{entries:>9} entries")?;
-    match failed.is_empty() {
-        true => Ok(()),
-        false => bail!("seeds that failed: {failed:?}"),
+    if failed.is_empty() {
+        return Ok(());
     }
+    bail!("seeds that failed: {failed:?}")
 }

@@ -14,7 +14,7 @@
 //!   +--events, figures by name or position --+     at rest: nothing is open, nothing in flight (the end)
 //! ```
 //!
-//! - `run`: the turns of a run. `rest`: its end. `check`: what it is held to. `profile`: what a seed has in it.
+//! - `run`: the turns of a run. `rest`: its end. `check`, `shelves`: what it is held to. `profile`: what a seed has in it.
 //! - `broker`, `writer`: the stream, its network, and the rules of publishing. `node`: core, group commit, outbox.
 //! - `client`, `operator`, `erp`: who acts. `world`: items, warehouses, and intake.
 //! - `model`: the same rules written a second time, slowly, from the requirements.
@@ -41,6 +41,7 @@ mod profile;
 mod random;
 mod rest;
 mod run;
+mod shelves;
 mod trace;
 mod world;
 mod writer;

@@ -65,6 +65,11 @@ impl Node {
         *self = Self::new(self.name.clone(), self.profile);
     }
 
+    /// Until when what waits may be judged.
+    pub(crate) fn deadlines(&self) -> impl Iterator<Item = i64> {
+        self.queue.iter().filter_map(|it| it.keyed_by()).map(|keyed| keyed.judge_before.millis())
+    }
+
     pub(crate) fn submit(&mut self, command: Command) {
         self.queue.push_back(command);
     }

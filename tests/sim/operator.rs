@@ -142,7 +142,12 @@ impl Operators {
     }
 
     fn redispatch(&mut self, orders: &OrdersReader, random: &mut Random) -> Option<Decision> {
-        let order = some_order(orders, random, |order| order.state == OrderState::DeadLettered)?;
+        // Of what was acknowledged, too: its backend lost it, somebody believes.
+        let also = random.chance(40);
+        let waits = |it: &OrderRecord| {
+            it.state == OrderState::DeadLettered || (also && it.state == OrderState::Acknowledged)
+        };
+        let order = some_order(orders, random, waits)?;
         let closes = order.generation.saturating_sub(u32::from(random.chance(15))).max(1);
         // To another backend only what none has.
         let moves = order.state == OrderState::DeadLettered && random.chance(30);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use pannier_core::ledger::orders::OrdersReader;
 use pannier_protocol::Timestamp;
 
 use super::broker::{Broker, Faults};
@@ -15,6 +16,7 @@ use super::operator::Operators;
 use super::profile::Profile;
 use super::random::Random;
 use super::rest;
+use super::shelves;
 use super::trace::Trace;
 use super::world::Intake;
 
@@ -68,7 +70,8 @@ pub(crate) struct Simulation {
 pub fn run(options: Options) -> Result<Report, Box<Failure>> {
     let mut simulation = Simulation::new(options.seed);
     let outcome = simulation.run(options.steps);
-    let Simulation { trace, seen, broker, .. } = simulation;
+    let Simulation { trace, mut seen, broker, model, .. } = simulation;
+    seen.extend(model.seen.into_iter().map(|(what, count)| (format!("judged {what}"), count)));
     match outcome {
         Ok(()) => Ok(Report { trace, entries: broker.stream().len(), seen }),
         Err(what) => Err(Box::new(Failure { seed: options.seed, what, trace })),
@@ -137,11 +140,12 @@ impl Simulation {
         }
         let random = &mut self.random;
         if random.chance(self.profile.jumps) {
-            let instants = self.model.instants();
             // Mostly one that is near: a run in which everything is over at once meets nothing.
             let ahead = [1, 1, 1, 1, 1, 30, 30, 200, 900][random.below(9)] * 3_600_000;
-            let near = instants.iter().filter(|at| **at < self.broker.now + ahead).copied();
-            let near: Vec<i64> = near.take(12).collect();
+            let deadlines = self.nodes.iter().flat_map(Node::deadlines);
+            let instants = self.model.instants().into_iter().chain(deadlines);
+            let ahead = self.broker.now + ahead;
+            let near: Vec<i64> = instants.filter(|at| *at < ahead).collect();
             if let Some(instant) = random.pick(&near) {
                 self.broker.offset = 0;
                 self.broker.now = self.broker.now.max(instant + random.between(-1, 1));
@@ -167,7 +171,7 @@ impl Simulation {
         let orders = self.witness.ledger.reader().orders().clone();
         let at = self.random.below(self.nodes.len());
         let said = match self.random.weighted(&[32, 44, 22, 5]) {
-            0 => self.ask(at),
+            0 => self.ask(at, &orders),
             1 => self.node_step(at)?,
             2 => {
                 let said = self.erp.act(&mut self.broker, &orders, &mut self.random);
@@ -179,10 +183,10 @@ impl Simulation {
         Ok(said)
     }
 
-    fn ask(&mut self, at: usize) -> String {
+    fn ask(&mut self, at: usize, answers: &OrdersReader) -> String {
         let catalog = self.operators.catalog - self.random.below(2) as u64;
         let intake = Intake { now: self.broker.now, catalog, mode: self.profile.mode };
-        let (said, command) = self.clients.ask(intake, &self.profile, &mut self.random);
+        let (said, command) = self.clients.ask(intake, answers, &self.profile, &mut self.random);
         // Sent twice at once, to two nodes.
         if self.random.chance(8) {
             let other = self.random.below(self.nodes.len());
@@ -224,7 +228,7 @@ impl Simulation {
                 .map_err(|what| format!("at {at} ({}): {what}", stored.subject))?;
         }
         if !self.profile.may_oversell() {
-            check::against_shelves(&self.witness, &self.model, &self.erp)?;
+            shelves::hold_what_is_promised(&self.witness, &self.model, &self.erp)?;
         }
         Ok(())
     }

@@ -54,8 +54,8 @@ impl Erp {
         broker: &Broker,
         promises: &OrdersReader,
         random: &mut Random,
-    ) -> String {
-        let Some(subject) = broker.dispatches.get(self.read) else { return "no dispatch waits".into() };
+    ) -> Option<String> {
+        let subject = broker.dispatches.get(self.read)?;
         self.read += 1;
         let text = broker.content(subject);
         let dispatch: Dispatch =
@@ -67,19 +67,16 @@ impl Erp {
                 self.fail(&dispatch, class)
             }
             DispatchKind::Create => self.create(&dispatch, promises),
-            DispatchKind::Cancel => match self.documents.get_mut(&order) {
+            DispatchKind::Cancel => match self.documents.get(&order) {
                 Some(document) if document.is_shipped() => self.fail(&dispatch, FailureClass::Business),
-                Some(document) => {
-                    document.cancelled = true;
-                    self.tell_cancelled(dispatch.backend.as_str(), order);
-                }
+                Some(_) => self.cancel_order(order),
                 None => {
                     self.refused.insert(order, generation);
                     self.tell_cancelled(dispatch.backend.as_str(), order);
                 }
             },
         }
-        format!("{subject} is taken")
+        Some(format!("{subject} is taken"))
     }
 
     fn create(&mut self, dispatch: &Dispatch, promises: &OrdersReader) {
@@ -135,20 +132,20 @@ impl Erp {
     }
 
     /// A document reaches the state in which figures contain it, line by line where they are named.
-    pub(super) fn count(&mut self, random: &mut Random) -> String {
+    pub(super) fn count(&mut self, random: &mut Random) -> Option<String> {
         let uncounted =
             |it: &Document| it.lines.iter().flat_map(|it| &it.parts).any(|it| it.counted < it.units);
-        let Some(order) = self.pick(random, uncounted) else { return "nothing to count".into() };
+        let order = self.pick(random, uncounted)?;
         self.count_order(order, random.chance(70), random);
-        format!("{order} is counted")
+        Some(format!("{order} is counted"))
     }
 
     pub(crate) fn count_order(&mut self, order: OrderId, whole: bool, random: &mut Random) {
         let Some(document) = self.documents.get_mut(&order) else { return };
         for part in document.lines.iter_mut().flat_map(|line| &mut line.parts) {
             let named = keeper(&part.warehouse) != BY_POSITION;
-            let more = if whole || !named { part.units } else { random.between(part.counted, part.units) };
-            part.counted = part.counted.max(more);
+            let least = part.counted.max(part.shipped);
+            part.counted = if whole || !named { part.units } else { random.between(least, part.units) };
         }
         if document.position.is_none() {
             self.position += 1;
@@ -158,16 +155,16 @@ impl Erp {
         self.tell_progress(order, true);
     }
 
-    pub(super) fn ship(&mut self, random: &mut Random) -> String {
+    pub(super) fn ship(&mut self, random: &mut Random) -> Option<String> {
         let waits = |it: &Document| it.lines.iter().flat_map(|it| &it.parts).any(|it| it.shipped < it.units);
-        let Some(order) = self.pick(random, waits) else { return "nothing to ship".into() };
+        let order = self.pick(random, waits)?;
         let whole = random.chance(60);
         let shipped = self.ship_order(order, whole, random);
-        format!("{order} ships {shipped} units")
+        Some(format!("{order} ships {shipped} units"))
     }
 
     /// Ships what the shelves give, of each line the parts in their order: a report of a cancellation names no warehouse, and
-    /// the ledger takes it to mean what was promised last. The whole document is counted with it, for it leaves them.
+    /// the ledger takes it to mean what was promised last. What leaves the shelves is counted with it.
     pub(crate) fn ship_order(&mut self, order: OrderId, whole: bool, random: &mut Random) -> i64 {
         let Some(document) = self.documents.get_mut(&order) else { return 0 };
         let mut total = 0;
@@ -202,20 +199,20 @@ impl Erp {
             }
         }
         if total > 0 {
-            self.count_order(order, true, random);
+            self.count_order(order, whole, random);
         }
         total
     }
 
     /// The backend cancels a part of a line that has not left, or a whole document.
-    pub(super) fn cancel(&mut self, random: &mut Random) -> String {
+    pub(super) fn cancel(&mut self, random: &mut Random) -> Option<String> {
         let waits = |it: &Document| it.lines.iter().flat_map(|it| &it.parts).any(|it| it.shipped < it.units);
-        let Some(order) = self.pick(random, waits) else { return "nothing to cancel".into() };
+        let order = self.pick(random, waits)?;
         if random.chance(25) {
             self.cancel_order(order);
-            return format!("{order} is cancelled by the backend");
+            return Some(format!("{order} is cancelled by the backend"));
         }
-        let Some(document) = self.documents.get_mut(&order) else { return String::new() };
+        let document = self.documents.get_mut(&order)?;
         let lines = document.lines.len();
         let line = &mut document.lines[random.below(lines)];
         if let Some(last) = line.parts.last_mut() {
@@ -228,7 +225,7 @@ impl Erp {
             }
         }
         self.tell_progress(order, random.chance(50));
-        format!("{order} is cancelled in part")
+        Some(format!("{order} is cancelled in part"))
     }
 
     /// What has not left will not.
@@ -257,10 +254,10 @@ impl Erp {
         self.tell_cancelled(&backend, order);
     }
 
-    pub(super) fn take_return(&mut self, random: &mut Random) -> String {
+    pub(super) fn take_return(&mut self, random: &mut Random) -> Option<String> {
         let shipped = |it: &Document| it.is_shipped();
-        let Some(order) = self.pick(random, shipped) else { return "nothing to return".into() };
-        let Some(document) = self.documents.get_mut(&order) else { return String::new() };
+        let order = self.pick(random, shipped)?;
+        let document = self.documents.get_mut(&order)?;
         for line in &mut document.lines {
             let shipped: i64 = line.parts.iter().map(|part| part.shipped).sum();
             let most = shipped - line.returned;
@@ -268,7 +265,7 @@ impl Erp {
             line.returned += count;
         }
         self.tell_progress(order, false);
-        format!("{order} is returned")
+        Some(format!("{order} is returned"))
     }
 }
 

@@ -30,8 +30,8 @@ pub(super) enum Chunk {
     End(String, u64),
 }
 
-const CAP_LIMIT: i64 = 40;
-const CREDIT_LIMIT: i64 = 600;
+const CAP_LIMIT: i64 = 12;
+const CREDIT_LIMIT: i64 = 200;
 
 impl Erp {
     /// One message of one source: a part of its snapshot where it has to repeat itself, else some figures.
@@ -224,30 +224,30 @@ impl Erp {
     }
 
     /// Supply comes in. Its line is lowered before the shelf has it: for a while it is nowhere, and never twice.
-    pub(super) fn receive(&mut self, broker: &mut Broker, random: &mut Random) -> String {
+    pub(super) fn receive(&mut self, broker: &mut Broker, random: &mut Random) -> Option<String> {
         let places: Vec<_> = self.supply.keys().cloned().collect();
         let place = places[random.below(places.len())].clone();
         if random.chance(40) {
             self.supply.insert(place.clone(), (random.between(0, 20), random.between(-1, 14)));
-            return format!("{place:?} is re-planned");
+            return Some(format!("{place:?} is re-planned"));
         }
         let planned = self.supply.get(&place).map_or(0, |it| it.0);
         let received = random.between(0, planned);
         let reporter = self.reporters.get(BY_POSITION);
         if reporter.is_none_or(|it| !it.writer.is_claimed() || it.snapshot.is_some()) {
-            return "the dock waits for its system".to_owned();
+            return None;
         }
         self.supply.entry(place.clone()).and_modify(|it| it.0 -= received);
         let rows = self.rows(BY_POSITION, broker.now);
         self.send(BY_POSITION, rows, broker, random);
         *self.shelves.entry(place.clone()).or_default() += received * 1_000_000;
-        format!("{received} of {place:?} come in")
+        Some(format!("{received} of {place:?} come in"))
     }
 
     /// Somebody counts a shelf.
-    pub(super) fn correct(&mut self, random: &mut Random) -> String {
+    pub(super) fn correct(&mut self, random: &mut Random) -> Option<String> {
         if !self.profile.corrections {
-            return "the shelves are right".to_owned();
+            return None;
         }
         let places: Vec<_> = self.shelves.keys().cloned().collect();
         let place = places[random.below(places.len())].clone();
@@ -257,7 +257,7 @@ impl Erp {
             *self.taken_away.entry(place.clone()).or_default() += *shelf - after;
         }
         *shelf = after;
-        format!("{place:?} has {after} after all")
+        Some(format!("{place:?} has {after} after all"))
     }
 }
 

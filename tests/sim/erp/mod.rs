@@ -18,6 +18,9 @@ use super::random::Random;
 use super::world::{BACKENDS, BY_NAME, BY_POSITION, ITEMS, WAREHOUSES, source};
 use super::writer::{Fate, Writer};
 
+/// Actions that are drawn until one finds something to do.
+const TURNS: usize = 4;
+
 /// A part of a line as it was promised, in whole units of the line.
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
@@ -103,12 +106,13 @@ impl Erp {
             let writer = Writer::new(Subject::Stock(source(name)), profile.encoding);
             (*name, Reporter { writer, snapshot: None, snapshots: 0 })
         };
+        let most = [8, 25, 60][random.below(3)];
         let mut shelves = BTreeMap::new();
         let mut supply = BTreeMap::new();
         for item in ITEMS {
             for warehouse in WAREHOUSES {
                 let place = (item.to_owned(), warehouse.to_owned());
-                shelves.insert(place.clone(), random.between(0, 30) * 1_000_000);
+                shelves.insert(place.clone(), random.between(0, most) * 1_000_000);
                 supply.insert(place, (random.between(0, 20), random.between(-1, 14)));
             }
         }
@@ -139,16 +143,23 @@ impl Erp {
         promises: &OrdersReader,
         random: &mut Random,
     ) -> String {
-        match random.weighted(&[24, 14, 18, 16, 5, 4, 5, 4, 3, 4, 3]) {
+        // What finds nothing to do leaves its turn to another.
+        (0..TURNS)
+            .find_map(|_| self.turn(broker, promises, random))
+            .unwrap_or_else(|| "the ERP idles".to_owned())
+    }
+
+    fn turn(&mut self, broker: &mut Broker, promises: &OrdersReader, random: &mut Random) -> Option<String> {
+        match random.weighted(&[24, 14, 18, 18, 5, 4, 5, 4, 3, 8, 3]) {
             0 => self.take_dispatch(broker, promises, random),
             1 => self.count(random),
             2 => self.ship(random),
-            3 => self.report(broker, random),
+            3 => Some(self.report(broker, random)),
             4 => self.receive(broker, random),
             5 => self.correct(random),
             6 => self.cancel(random),
             7 => self.take_return(random),
-            8 => self.restart(random),
+            8 => Some(self.restart(random)),
             9 => self.restore(random),
             _ => self.repeat(random),
         }
@@ -193,12 +204,12 @@ impl Erp {
     }
 
     /// An adapter that lost its place tells again what it told.
-    fn repeat(&mut self, random: &mut Random) -> String {
-        let Some((name, event)) = random.pick(&self.told).cloned() else { return "nothing to repeat".into() };
+    fn repeat(&mut self, random: &mut Random) -> Option<String> {
+        let (name, event) = random.pick(&self.told).cloned()?;
         if let Some(outgoing) = self.backends.get_mut(name) {
             outgoing.waiting.push_back(event.clone());
         }
-        format!("{name} tells again: {} of {}", event.kind(), event.order())
+        Some(format!("{name} tells again: {} of {}", event.kind(), event.order()))
     }
 
     /// A source's process is replaced: it claims anew and repeats everything.
@@ -218,10 +229,13 @@ impl Erp {
     }
 
     /// Restored from a backup: documents without effect are gone, and what was counted since is not counted any more.
-    fn restore(&mut self, random: &mut Random) -> String {
-        if !self.profile.restores || random.chance(50) {
+    fn restore(&mut self, random: &mut Random) -> Option<String> {
+        if !self.profile.restores {
+            return None;
+        }
+        if random.chance(50) {
             self.backup = self.documents.clone();
-            return "backup".to_owned();
+            return Some("the ERP is backed up".to_owned());
         }
         let backup = self.backup.clone();
         let shipped =
@@ -243,7 +257,7 @@ impl Erp {
             }
         }
         [BY_NAME, BY_POSITION].into_iter().for_each(|name| self.replace(name));
-        "restored from the backup".to_owned()
+        Some("the ERP is restored from its backup".to_owned())
     }
 }
 

@@ -6,7 +6,7 @@ use pannier_protocol::order::{
 };
 
 use super::orders::may;
-use super::{Model, Wanted};
+use super::{Model, Seen, Wanted};
 
 impl Model {
     fn standing_order(&self, id: &OrderId) -> Option<usize> {
@@ -79,6 +79,7 @@ impl Model {
 
     /// The generation before is closed, with all that its backend said of it; the next one begins.
     fn reopen(&mut self, at: usize) {
+        self.saw(Seen::SentAgain);
         let id = self.orders[at].placed.order;
         self.outbox.retain(|it| !matches!(it, Wanted::Dispatch { order, .. } if *order == id));
         let order = &mut self.orders[at];

@@ -61,6 +61,7 @@ impl Model {
             (false, true) => HoldState::Held,
             (false, false) => HoldState::Refused,
         };
+        self.saw(("hold", said));
         let mut hold = Hold { placed: place.clone(), said, expires, lines };
         if said != HoldState::Held {
             hold.end(said);

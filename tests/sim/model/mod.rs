@@ -51,6 +51,17 @@ pub(crate) enum Wanted {
     Alarm { kind: &'static str, about: String },
 }
 
+/// What is counted beside states and reasons.
+#[derive(Debug)]
+enum Seen {
+    Dropped,
+    PricedAgain,
+    KeyAgain,
+    OutOfHold,
+    Forgotten,
+    SentAgain,
+}
+
 pub(crate) struct Model {
     encoding: Encoding,
     gate: Gate,
@@ -73,6 +84,8 @@ pub(crate) struct Model {
     /// What the entries of the outbox are called; told by whoever sees the names.
     pub(crate) named: BTreeMap<EffectId, Wanted>,
     overcommitted: BTreeSet<(ItemId, WarehouseId)>,
+    /// How often what happened: what a campaign never reaches it does not test.
+    pub(crate) seen: BTreeMap<String, usize>,
 }
 
 impl Model {
@@ -94,6 +107,7 @@ impl Model {
             outbox: Vec::new(),
             named: BTreeMap::new(),
             overcommitted: BTreeSet::new(),
+            seen: BTreeMap::new(),
         }
     }
 
@@ -114,7 +128,7 @@ impl Model {
         self.clock = self.clock.max(self.stream_time.min(envelope.sent_at.millis()));
         self.time_passes();
         if !self.gate.counts(stored, envelope) {
-            return;
+            return self.saw(Seen::Dropped);
         }
         let backend = stored.subject.source().cloned();
         let mut figures = false;
@@ -184,6 +198,10 @@ impl Model {
         if let Wanted::Dispatch { create: true, order, generation, .. } = wanted {
             self.handed_over(&order, generation);
         }
+    }
+
+    fn saw(&mut self, what: impl std::fmt::Debug) {
+        *self.seen.entry(format!("{what:?}").to_lowercase()).or_default() += 1;
     }
 
     fn alarm(&mut self, kind: &'static str, about: impl ToString) {

@@ -6,7 +6,7 @@ use pannier_protocol::api::{OrderLineState, OrderState};
 use pannier_protocol::order::{Need, OrderId, OrderReason, PlaceOrder};
 use pannier_protocol::{LocalDate, SourceId, WarehouseId};
 
-use super::{Micros, Model, Wanted};
+use super::{Micros, Model, Seen, Wanted};
 use OrderState::{
     Accepted, Acknowledged, Backordered, Cancelled, DeadLettered, Dispatched, Expired, PartiallyShipped,
     Pending, Rejected, Returned, Review, Shipped,
@@ -185,7 +185,12 @@ impl Model {
             let open = self.is_open_on_stock(order) || self.is_open_on_balances(order);
             let again = self.clock + SHRINKS_MS;
             let order = &mut self.orders[at];
-            if open { order.shrinks_at = Some(again) } else { order.shrunk = true }
+            if open {
+                order.shrinks_at = Some(again);
+            } else {
+                order.shrunk = true;
+                self.saw(Seen::Forgotten);
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use pannier_protocol::{Decimal, SourceId};
 use super::holds::HoldState;
 use super::keys::Outcome;
 use super::orders::{Line, Order, counts, is_closed, may};
-use super::{Model, micros};
+use super::{Model, Seen, micros};
 
 pub(super) const DUPLICATE_MS: i64 = 30 * 24 * 3_600_000;
 
@@ -23,7 +23,7 @@ impl Model {
     pub(super) fn place_order(&mut self, place: &PlaceOrder) {
         // Of one that outlives its key there is not a second.
         if !self.is_first("order", &place.keyed) || self.order(&place.order).is_some() {
-            return;
+            return self.saw(Seen::KeyAgain);
         }
         let held = place.hold.filter(|hold| {
             let known = self.holds.get(hold);
@@ -39,7 +39,12 @@ impl Model {
         if let (Some(hold), Some(before), false) = (held, before, kept) {
             self.holds.insert(hold, before);
         }
-        let Some(verdict) = verdict else { return };
+        let Some(verdict) = verdict else { return self.saw(Seen::PricedAgain) };
+        self.saw(verdict.state);
+        verdict.reasons.iter().for_each(|reason| self.saw(reason));
+        if held.is_some() && kept {
+            self.saw(Seen::OutOfHold);
+        }
         self.remember("order", &place.keyed, Outcome::Order(place.order));
         let order = Order {
             placed: place.clone(),
