@@ -222,7 +222,9 @@ fn wish(profile: &Profile, random: &mut Random, more: i64) -> Wish {
         item: if profile.kits && random.chance(20) { KIT } else { ITEMS[random.below(ITEMS.len())] },
         quantity: random.between(1, most),
         uom,
-        if_short: [IfShort::Reject, IfShort::Partial, IfShort::Backorder][random.below(3)],
-        backorder: random.chance(80),
+        if_short: [IfShort::Reject, IfShort::Partial, IfShort::Backorder, IfShort::Backorder]
+            [random.below(4)],
+        backorder: random.chance(90),
+        from_second: random.chance(40),
     }
 }

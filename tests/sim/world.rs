@@ -65,6 +65,8 @@ pub(crate) struct Wish {
     pub(crate) uom: &'static str,
     pub(crate) if_short: IfShort,
     pub(crate) backorder: bool,
+    /// Whether it is closer to the second warehouse.
+    pub(crate) from_second: bool,
 }
 
 /// Base units for one of these, as a fraction.
@@ -87,6 +89,10 @@ pub(crate) fn needs(name: &str, unit: &str) -> Vec<(&'static str, i64, i64)> {
 }
 
 fn stock_line(at: usize, wish: &Wish) -> StockLine {
+    let mut warehouses = WAREHOUSES;
+    if wish.from_second {
+        warehouses.reverse();
+    }
     let cell = |warehouse: &&str| NeedCell {
         stock: Some(source(keeper(warehouse))),
         supply: Some(source(BY_POSITION)),
@@ -100,7 +106,7 @@ fn stock_line(at: usize, wish: &Wish) -> StockLine {
         denominator: *denominator,
         lot_tracked: false,
         backorder: wish.backorder,
-        cells: WAREHOUSES.iter().map(cell).collect(),
+        cells: warehouses.iter().map(cell).collect(),
     };
     StockLine {
         line: line_id(&(at + 1).to_string()),
@@ -109,7 +115,7 @@ fn stock_line(at: usize, wish: &Wish) -> StockLine {
         uom: uom(wish.uom),
         step: units(1),
         if_short: wish.if_short,
-        warehouses: WAREHOUSES.iter().map(|name| warehouse(name)).collect(),
+        warehouses: warehouses.iter().map(|name| warehouse(name)).collect(),
         needs: needs(wish.item, wish.uom).iter().map(need).collect(),
     }
 }

@@ -136,7 +136,7 @@ impl Erp {
         let uncounted =
             |it: &Document| it.lines.iter().flat_map(|it| &it.parts).any(|it| it.counted < it.units);
         let order = self.pick(random, uncounted)?;
-        self.count_order(order, random.chance(70), random);
+        self.count_order(order, random.chance(40), random);
         Some(format!("{order} is counted"))
     }
 
@@ -158,7 +158,7 @@ impl Erp {
     pub(super) fn ship(&mut self, random: &mut Random) -> Option<String> {
         let waits = |it: &Document| it.lines.iter().flat_map(|it| &it.parts).any(|it| it.shipped < it.units);
         let order = self.pick(random, waits)?;
-        let whole = random.chance(60);
+        let whole = random.chance(50);
         let shipped = self.ship_order(order, whole, random);
         Some(format!("{order} ships {shipped} units"))
     }
