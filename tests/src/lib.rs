@@ -14,7 +14,7 @@ use pannier_streams::{Streams, config};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-pub use tryton::{Database, Tryton};
+pub use tryton::{Database, Tryton, room_for_tryton};
 
 /// The oldest server that the tests are run against (by naming it in `NATS_SERVER`).
 pub const VERSION_MIN: ServerVersion = ServerVersion { major: 2, minor: 12, patch: 8 };

@@ -16,6 +16,11 @@ static ROOM: Semaphore = Semaphore::const_new(2);
 /// For a request of a test.
 const REQUEST_MAX: Duration = Duration::from_secs(60);
 
+/// Taken before another one is started, and kept as long as it runs.
+pub async fn room_for_tryton() -> SemaphorePermit<'static> {
+    ROOM.acquire().await.expect("it is never closed")
+}
+
 /// What Tryton keeps its data in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Database {
@@ -41,7 +46,7 @@ fn script(arguments: &[&str], run: &Path) -> Command {
 impl Tryton {
     /// A copy of the filled database; the first start of a day makes it, under a lock, and takes minutes.
     pub async fn start(database: Database) -> Self {
-        let room = ROOM.acquire().await.expect("it is never closed");
+        let room = room_for_tryton().await;
         let folder = tempfile::tempdir().expect("a folder for temporary files");
         // PostgreSQL does not run as root: its own account has to get through to its data.
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).expect("it is ours");

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use pannier_adapters::tryton::{Query, Rest, TrytonConfig};
-use pannier_tests::TestBroker;
+use pannier_tests::{TestBroker, room_for_tryton};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
+use tokio::sync::SemaphorePermit;
 
 use super::PATIENCE;
 
@@ -17,6 +18,7 @@ pub(super) struct Erp {
     pub(super) state: Value,
     pub(super) rest: Rest,
     folder: TempDir,
+    _room: SemaphorePermit<'static>,
 }
 
 fn erp(arguments: &[&str], run: &std::path::Path) -> Command {
@@ -29,6 +31,7 @@ fn erp(arguments: &[&str], run: &std::path::Path) -> Command {
 impl Erp {
     /// `sqlite` or `postgres`.
     pub(super) async fn start(backend: &'static str) -> Self {
+        let room = room_for_tryton().await;
         let folder = TempDir::new().unwrap();
         // PostgreSQL does not run as root: its own account has to get through to its data.
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
@@ -38,7 +41,7 @@ impl Erp {
         let state: Value = serde_json::from_slice(&started.stdout).unwrap();
         let text = |name: &str| state[name].as_str().unwrap();
         let rest = Rest::new(text("url"), text("key"), 1, PATIENCE).unwrap();
-        Self { rest, state, folder }
+        Self { rest, state, folder, _room: room }
     }
 
     /// The adapter's configuration, with `more` behind it. State is kept across calls.

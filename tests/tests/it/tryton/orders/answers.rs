@@ -3,7 +3,7 @@
 use pannier_tests::{Database, Tryton};
 
 use super::proxy::{Act, Proxy, gate};
-use super::{ONE_BY_ONE, backend, create};
+use super::{HASTY, ONE_BY_ONE, backend, create};
 use crate::sink::{Stage, order};
 
 const CREATE: &str = "POST /erp/rest/model/sale.sale?";
@@ -17,12 +17,19 @@ const ERROR_UNDER_200: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json
 const NOT_AVAILABLE: &str =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n";
 
+/// One in effect, and beside it what the faults alone leave behind.
+#[track_caller]
+fn check(count: [usize; 3], want: [usize; 3], what: &str) {
+    let is_as_wanted = count[1] == want[1] && count[0] >= want[0] && count[2] >= want[2];
+    assert!(is_as_wanted, "{what}: drafts, in effect, cancelled {count:?}, expected {want:?} at least");
+}
+
 #[tokio::test]
 async fn an_answer_that_is_lost_or_mangled_leaves_one_in_effect() {
     let tryton = Tryton::start(Database::Sqlite).await;
     let proxy = Proxy::start(tryton.address());
     let mut stage = Stage::set().await;
-    let process = stage.start_with(backend(&tryton, &proxy.address), ONE_BY_ONE).await;
+    let process = stage.start_with(backend(&tryton, &proxy.address, HASTY), ONE_BY_ONE).await;
     for (at, (rules, want)) in [
         (vec![(CREATE, Act::Lose)], [0, 1, 1]),
         (vec![(CREATE, Act::Garbage), (CREATE, Act::Cut)], [0, 1, 2]),
@@ -42,7 +49,7 @@ async fn an_answer_that_is_lost_or_mangled_leaves_one_in_effect() {
         assert_eq!(stage.next().await, ("acknowledged", order(&key)), "case {at}");
         assert_eq!(proxy.left(), [""; 0], "case {at}: every fault met the order");
         let count = tryton.count(&order(&key).to_string()).await;
-        assert_eq!(count, want, "case {at}: drafts, in effect, cancelled");
+        check(count, want, &key);
     }
     process.stop().await;
 }
@@ -53,7 +60,7 @@ async fn a_commit_after_the_timeout_changes_nothing_in_effect() {
     let tryton = Tryton::start(Database::Sqlite).await;
     let proxy = Proxy::start(tryton.address());
     let mut stage = Stage::set().await;
-    let process = stage.start_with(backend(&tryton, &proxy.address), ONE_BY_ONE).await;
+    let process = stage.start_with(backend(&tryton, &proxy.address, HASTY), ONE_BY_ONE).await;
     for (late, want) in [
         // A draft without effect stays.
         (CREATE, [1, 1, 0]),
@@ -69,7 +76,7 @@ async fn a_commit_after_the_timeout_changes_nothing_in_effect() {
         assert_eq!(count[1], 1, "{late}: done without it");
         keeper.open().await;
         let count = tryton.count(&order(late).to_string()).await;
-        assert_eq!(count, want, "{late}: drafts, in effect, cancelled");
+        check(count, want, late);
     }
     process.stop().await;
 }

@@ -18,33 +18,37 @@ use serde_json::{Value, from_value, json};
 
 use crate::sink::dispatch;
 
-/// An answer that is not there by then is given up: longer than a confirm takes on a busy machine.
-const REQUEST_MAX: Duration = Duration::from_millis(2_500);
+/// Where no answer is lost none is given up, however busy the machine is.
+const PATIENT: Duration = Duration::from_secs(30);
+
+/// Where answers are lost: longer than most requests take on a busy machine. One that takes longer is given up too, and leaves
+/// one more document without effect.
+const HASTY: Duration = Duration::from_millis(2_500);
 
 /// One order after the other, so that a fault meets the order that it is meant for.
 const ONE_BY_ONE: SinkLimits = SinkLimits {
     orders: 1,
     requests_per_second: 1_000,
     requests_burst: 100,
-    call_max: Duration::from_secs(10),
+    call_max: Duration::from_secs(15),
     retry_delay_max: Duration::from_millis(300),
     ack_wait: Duration::from_secs(5),
 };
 
 /// The configuration of an adapter that reaches Tryton at `address`.
-fn document(tryton: &Tryton, address: &str, nats: &str, state: &Path) -> String {
+fn document(tryton: &Tryton, address: &str, request_max: Duration, nats: &str, state: &Path) -> String {
     format!(
         "backend = \"erp\"\nstate = \"{}\"\nnats = \"{nats}\"\nurl = \"http://{address}/erp\"\nkey = {}\ncompany = 1\n\
          request_ms_max = {}\n[orders]\nagain_ms = 2000\nsteps_per_second = 1000\nsteps_burst = 100\npoll_ms = 200\n",
         state.display(),
         tryton.state["key"],
-        REQUEST_MAX.as_millis(),
+        request_max.as_millis(),
     )
 }
 
 /// Tryton as a backend, at `address`.
-fn backend(tryton: &Tryton, address: &str) -> Orders {
-    let text = document(tryton, address, "nats://127.0.0.1:1", tryton.folder.path());
+fn backend(tryton: &Tryton, address: &str, request_max: Duration) -> Orders {
+    let text = document(tryton, address, request_max, "nats://127.0.0.1:1", tryton.folder.path());
     let config = TrytonConfig::parse(&text).unwrap();
     let rest: Rest = config.rest().unwrap();
     Orders::new(&config, rest)

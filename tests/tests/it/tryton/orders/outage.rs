@@ -5,7 +5,7 @@ use pannier_tests::{Database, Tryton};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::proxy::Proxy;
-use super::{ONE_BY_ONE, backend, create};
+use super::{HASTY, ONE_BY_ONE, backend, create};
 use crate::sink::{Process, Stage, order};
 
 async fn check_once(tryton: &Tryton, keys: &[&str]) {
@@ -25,7 +25,7 @@ async fn orders_wait_for_a_tryton_that_is_away_or_hangs() {
     let mut proxy = Proxy::start(tryton.address());
     let stage = Stage::set().await;
     let limits = SinkLimits { orders: 2, ..ONE_BY_ONE };
-    let mut process = stage.start_with(backend(&tryton, &proxy.address), limits).await;
+    let mut process = stage.start_with(backend(&tryton, &proxy.address, HASTY), limits).await;
 
     proxy.close().await;
     for key in ["a", "b", "c"] {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::document;
+use super::{PATIENT, document};
 use crate::node::checkout::send;
 use crate::node::{Publisher, Running};
 use crate::sink::PATIENCE;
@@ -50,7 +50,7 @@ async fn open() -> Shop {
     assert_eq!(running.http.get(&path).await.unwrap().status(), 200);
 
     let state = tryton.folder.path().join("state");
-    let text = document(&tryton, &tryton.address(), &running.test.server.url(), &state);
+    let text = document(&tryton, &tryton.address(), PATIENT, &running.test.server.url(), &state);
     let stop = CancellationToken::new();
     let adapter = tokio::spawn(run(TrytonConfig::parse(&text).unwrap(), stop.clone()));
     Shop { running, tryton, stop, adapter, _publishers: [control, erp, wms] }

@@ -9,7 +9,7 @@ use pannier_protocol::order::OrderEvent;
 use pannier_tests::{Database, Tryton};
 
 use super::proxy::{Act, Proxy, gate};
-use super::{create, document};
+use super::{PATIENT, create, document};
 use crate::sink::{PATIENCE, Stage, order};
 
 const LIST: &str = "GET /erp/rest/model/sale.sale?f=number&f=state&f=shipments.number";
@@ -21,7 +21,7 @@ fn start(stage: &Stage, tryton: &Tryton, name: &str, address: &str) -> Process {
     let folder = tryton.folder.path().join(name);
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("tryton.toml");
-    let text = document(tryton, address, &stage.test.server.url(), Path::new("state"));
+    let text = document(tryton, address, PATIENT, &stage.test.server.url(), Path::new("state"));
     std::fs::write(&file, text).unwrap();
     let arguments = ["adapter", "tryton", "--config", file.to_str().unwrap()].map(str::to_owned).to_vec();
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_pannier_under_test"));

@@ -8,7 +8,7 @@ use pannier_protocol::order::{Dispatch, DispatchKind, OrderRequestFacts};
 use pannier_tests::{Database, Tryton};
 use serde_json::{Value, from_value, json};
 
-use super::{backend, create, price, with_lines};
+use super::{PATIENT, backend, create, price, with_lines};
 use crate::sink::{dispatch, order};
 
 fn line(item: &str, quantity: &str, uom: &str, price: Value) -> Value {
@@ -178,17 +178,13 @@ async fn check_unprocessed(tryton: &Tryton, backend: &Orders) {
 #[tokio::test]
 async fn words_and_buttons() {
     let tryton = Tryton::start(Database::Sqlite).await;
-    let backend = backend(&tryton, &tryton.address());
+    let backend = backend(&tryton, &tryton.address(), PATIENT);
     check_refusals(&backend).await;
     check_words(&tryton, &backend).await;
     check_buttons(&tryton, &backend).await;
     check_unprocessed(&tryton, &backend).await;
-    let denied = pannier_adapters::tryton::Rest::new(
-        tryton.state["url"].as_str().unwrap(),
-        "another-key",
-        1,
-        super::REQUEST_MAX,
-    );
+    let denied =
+        pannier_adapters::tryton::Rest::new(tryton.state["url"].as_str().unwrap(), "another-key", 1, PATIENT);
     let query = pannier_adapters::tryton::Query::of("sale.sale", &["number"]);
     let error = denied.unwrap().search::<Value>(&query).await.unwrap_err().to_string();
     assert!(error.contains("refuses the key"), "{error}");
@@ -198,7 +194,7 @@ async fn words_and_buttons() {
 #[tokio::test]
 async fn confirm_and_cancel_exclude_each_other() {
     let tryton = Tryton::start(Database::Postgres).await;
-    let backend = backend(&tryton, &tryton.address());
+    let backend = backend(&tryton, &tryton.address(), PATIENT);
     for at in 0..8 {
         let key = format!("race-{at}");
         let document = draft(&backend, &key).await;
