@@ -105,3 +105,7 @@ pub const SOURCE_TICK_MS_DEFAULT: u64 = 2_000;
 /// Between two attempts to read a Tryton that does not answer, first and longest.
 pub const SOURCE_RETRY_DELAY_MIN: Duration = Duration::from_millis(500);
 pub const SOURCE_RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
+/// Rows of one query while all tables are read.
+pub const SNAPSHOT_ROWS_MAX: usize = 5_000;
+/// How often PostgreSQL is told up to where its log was taken in.
+pub const LOG_STATUS_INTERVAL: Duration = Duration::from_secs(1);

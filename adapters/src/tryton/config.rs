@@ -10,7 +10,7 @@ use pannier_streams::limits::ACK_WAIT;
 use serde::Deserialize;
 
 use super::rest::{Rest, RestConfigError};
-use super::source::{CatalogConfig, PollConfig};
+use super::source::{CatalogConfig, PollConfig, ReplicationConfig};
 use crate::limits::{
     INTERVAL_MS_MIN, ORDERS_AGAIN_MS_MIN, PROGRESS_OVERLAP_MS_DEFAULT, PROGRESS_POLL_MS_DEFAULT,
     PROGRESS_RECONCILE_MS_DEFAULT, REST_REQUEST_MAX_DEFAULT, SINK_CALL_MAX_DEFAULT, SINK_ORDERS_MAX,
@@ -52,6 +52,8 @@ pub struct TrytonConfig {
     pub catalog: CatalogConfig,
     #[serde(default)]
     pub poll: PollConfig,
+    /// Instead of polls, where the database can be reached.
+    pub replication: Option<ReplicationConfig>,
 }
 
 /// A secret: it is not shown.
@@ -138,6 +140,9 @@ impl TrytonConfig {
         let base = path.parent().unwrap_or(Path::new("."));
         config.state = base.join(&config.state);
         config.key_file = config.key_file.map(|file| base.join(file));
+        if let Some(replication) = &mut config.replication {
+            replication.rebase(base);
+        }
         Ok(config)
     }
 
@@ -167,7 +172,8 @@ impl TrytonConfig {
             said(is_interval(ms), &format!("orders.{name}: at least {INTERVAL_MS_MIN} ms"))?;
         }
         self.catalog.check()?;
-        self.poll.check()
+        self.poll.check()?;
+        self.replication.as_ref().map_or(Ok(()), ReplicationConfig::check)
     }
 
     pub fn request_max(&self) -> Duration {

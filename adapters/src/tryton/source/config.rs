@@ -1,5 +1,7 @@
 //! What an operator decides about publishing; documented key by key in `deploy/tryton.toml`.
 
+use std::path::{Path, PathBuf};
+
 use pannier_protocol::ListId;
 use serde::Deserialize;
 
@@ -7,6 +9,7 @@ use crate::limits::{
     INTERVAL_MS_MIN, POLL_CATALOG_MS_DEFAULT, POLL_MS_DEFAULT, POLL_OVERLAP_MS_DEFAULT,
     POLL_RECONCILE_MS_DEFAULT, SOURCE_TICK_MS_DEFAULT,
 };
+use crate::tryton::{ConfigError, Key};
 
 /// What is said of items and prices that Tryton does not say itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -52,6 +55,35 @@ impl Default for PollConfig {
     }
 }
 
+/// How the database's log is followed, instead of polls.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicationConfig {
+    pub host: String,
+    #[serde(default = "default_port")]
+    pub port: u16,
+    pub database: String,
+    /// A role with LOGIN, REPLICATION and SELECT.
+    pub user: String,
+    pub password: Option<Key>,
+    /// A file that holds the password, instead.
+    pub password_file: Option<PathBuf>,
+    /// Of the tables that are read.
+    #[serde(default = "default_name")]
+    pub publication: String,
+    /// Made at the first start; it keeps the log while the adapter is away, so drop it when the adapter goes for good.
+    #[serde(default = "default_name")]
+    pub slot: String,
+}
+
+fn default_port() -> u16 {
+    5432
+}
+
+fn default_name() -> String {
+    "pannier".to_owned()
+}
+
 /// A check's result: what is wrong, by key.
 type Checked = Result<(), String>;
 
@@ -77,3 +109,36 @@ impl PollConfig {
         Ok(())
     }
 }
+
+impl ReplicationConfig {
+    pub(in crate::tryton) fn check(&self) -> Checked {
+        let is_name = |name: &str| {
+            let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+            (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(known)
+        };
+        said(!self.host.is_empty(), "replication.host: missing")?;
+        said(is_name(&self.slot), "replication.slot: 1 to 63 of a-z, 0-9 and '_'")?;
+        said(is_name(&self.publication), "replication.publication: 1 to 63 of a-z, 0-9 and '_'")
+    }
+
+    /// Reads the password's file.
+    pub(super) fn password(&self) -> Result<String, ConfigError> {
+        match (&self.password, &self.password_file) {
+            (Some(Key(password)), _) => Ok(password.clone()),
+            (None, Some(path)) => {
+                let read = std::fs::read_to_string(path);
+                let error = |source| ConfigError::Read { path: path.clone(), source };
+                Ok(read.map_err(error)?.trim().to_owned())
+            }
+            (None, None) => Ok(String::new()),
+        }
+    }
+
+    /// Paths are taken from the folder of the document.
+    pub(in crate::tryton) fn rebase(&mut self, base: &Path) {
+        self.password_file = self.password_file.take().map(|file| base.join(file));
+    }
+}
+
+/// What PostgreSQL allows.
+const NAME_BYTES_MAX: usize = 63;

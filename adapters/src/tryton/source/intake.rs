@@ -66,10 +66,6 @@ impl Intake {
         self.is_begun
     }
 
-    pub(super) fn desk(&self) -> &Desk {
-        &self.desk
-    }
-
     pub(super) fn model(&self) -> &Model {
         &self.model
     }

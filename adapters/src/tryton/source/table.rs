@@ -72,6 +72,15 @@ impl Table {
         self.model().replace('.', "_")
     }
 
+    pub(super) fn of_sql(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|table| table.sql() == name)
+    }
+
+    /// Whether the log has it: the others are only read with a snapshot.
+    pub(super) fn is_followed(self) -> bool {
+        !matches!(self, Self::Currency | Self::Company)
+    }
+
     /// What stock is made of, in the ledger; the rest is the catalog.
     pub(super) fn is_stock(self) -> bool {
         matches!(self, Self::Purchase | Self::PurchaseLine | Self::Sale | Self::SaleLine | Self::Move)

@@ -1,0 +1,185 @@
+//! A session with PostgreSQL: what its tables say at one instant, and its log from there on.
+
+use std::time::Duration;
+
+use pgwire_replication::{Lsn, PgWireError, ReplicationClient, ReplicationConfig as Connection};
+
+use super::config::ReplicationConfig;
+use super::pgoutput::DecodeError;
+use super::table::{Id, Read, Table};
+use crate::limits::{LOG_STATUS_INTERVAL, SNAPSHOT_ROWS_MAX};
+use crate::tryton::ConfigError;
+
+/// Why the log cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    #[error("PostgreSQL: {0}")]
+    Wire(#[from] PgWireError),
+    #[error("PostgreSQL ended the session")]
+    Ended,
+    #[error("PostgreSQL answers {what} with something else than expected")]
+    Answer { what: &'static str },
+    #[error(
+        "publication {publication} lacks {tables}: ALTER PUBLICATION {publication} ADD TABLE {tables}, then start again"
+    )]
+    Publication { publication: String, tables: String },
+    #[error(
+        "replication slot {slot} is of the plugin {plugin}, not pgoutput: give the adapter a slot of its own"
+    )]
+    Plugin { slot: String, plugin: String },
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+impl LogError {
+    /// Whether the same attempt may succeed later, by itself.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Self::Wire(_) | Self::Ended)
+    }
+}
+
+/// Who the server is, where its log ends, and from where the slot can go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Server {
+    pub(super) system: String,
+    end: Lsn,
+    slot: Option<Slot>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Slot {
+    is_lost: bool,
+}
+
+impl Server {
+    /// Whether what was read up to `at` can be followed by the slot. A server that was restored from a backup is
+    /// behind it, or another one.
+    pub(super) fn goes_on(&self, system: &str, at: Lsn) -> bool {
+        self.system == system && at <= self.end && self.slot.as_ref().is_some_and(|slot| !slot.is_lost)
+    }
+}
+
+/// How to connect; reads the password's file.
+pub(super) fn connection(config: &ReplicationConfig) -> Result<Connection, ConfigError> {
+    let ReplicationConfig { host, user, database, slot, publication, .. } = config.clone();
+    let password = config.password()?;
+    Ok(Connection::new(host, user, password, database, slot, publication)
+        .with_port(config.port)
+        .with_status_interval(LOG_STATUS_INTERVAL)
+        .with_application_name("pannier adapter tryton")
+        // The server says twice in this time where it is, also when nothing happens; texts are the same everywhere.
+        .with_options(format!("-c wal_sender_timeout={SENDER_TIMEOUT_MS} -c datestyle=ISO -c timezone=UTC")))
+}
+
+const SENDER_TIMEOUT_MS: u32 = 6_000;
+
+/// One that answers questions and streams nothing.
+pub(super) struct Session {
+    client: ReplicationClient,
+    connection: Connection,
+}
+
+fn texts(row: Vec<Option<bytes::Bytes>>) -> Vec<Option<String>> {
+    let text = |bytes: bytes::Bytes| String::from_utf8_lossy(&bytes).into_owned();
+    row.into_iter().map(|value| value.map(text)).collect()
+}
+
+impl Session {
+    pub(super) async fn open(connection: &Connection) -> Result<Self, LogError> {
+        let client = ReplicationClient::connect_gated(connection.clone()).await?;
+        Ok(Self { client, connection: connection.clone() })
+    }
+
+    async fn ask(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, LogError> {
+        Ok(self.client.simple_query(sql).await?.into_iter().map(texts).collect())
+    }
+
+    /// Refuses a publication in which tables are missing: their changes would never come.
+    pub(super) async fn server(&mut self) -> Result<Server, LogError> {
+        let publication = self.connection.publication.names().concat();
+        let sql = format!("SELECT tablename FROM pg_publication_tables WHERE pubname = '{publication}'");
+        let published: Vec<String> = self.ask(&sql).await?.into_iter().flatten().flatten().collect();
+        let needed = Table::ALL.iter().filter(|table| table.is_followed()).map(|table| table.sql());
+        let missing: Vec<String> = needed.filter(|name| !published.contains(name)).collect();
+        if !missing.is_empty() {
+            return Err(LogError::Publication { publication, tables: missing.join(", ") });
+        }
+        let system = self.client.identify_system().await?;
+        let sql = format!(
+            "SELECT plugin, wal_status FROM pg_replication_slots WHERE slot_name = '{}'",
+            self.connection.slot
+        );
+        let mut slot = None;
+        for row in self.ask(&sql).await? {
+            let plugin = row.first().cloned().flatten().unwrap_or_default();
+            if plugin != PLUGIN {
+                return Err(LogError::Plugin { slot: self.connection.slot.clone(), plugin });
+            }
+            slot = Some(Slot { is_lost: row.get(1).cloned().flatten().as_deref() == Some("lost") });
+        }
+        let end = system.xlogpos;
+        Ok(Server { system: system.system_id.to_string(), end, slot })
+    }
+
+    /// Up to where the log is on the server's disk.
+    pub(super) async fn end(&mut self) -> Result<Lsn, LogError> {
+        let rows = self.ask("SELECT pg_current_wal_flush_lsn()").await?;
+        let text = rows.into_iter().flatten().flatten().next();
+        let end = text.and_then(|text| Lsn::parse(&text).ok());
+        end.ok_or(LogError::Answer { what: "where its log ends" })
+    }
+
+    /// All rows of all tables as of the instant at which a new slot begins, and where that is. A slot that was there is
+    /// dropped: what it kept is in no other place, and all that it would say is in what is read now.
+    pub(super) async fn snapshot(&mut self, server: &Server) -> Result<(Lsn, Vec<Read>), LogError> {
+        let slot = self.connection.slot.clone();
+        if server.slot.is_some() {
+            self.ask(&format!("SELECT pg_drop_replication_slot('{slot}')")).await?;
+        }
+        self.ask("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ").await?;
+        let made = self.ask(&format!("CREATE_REPLICATION_SLOT {slot} LOGICAL {PLUGIN} USE_SNAPSHOT")).await?;
+        let point = made.first().and_then(|row| row.get(1).cloned().flatten());
+        let begin = point.and_then(|text| Lsn::parse(&text).ok());
+        let begin = begin.ok_or(LogError::Answer { what: "where the new slot begins" })?;
+        let mut reads = Vec::new();
+        for table in Table::ALL {
+            self.table(*table, &mut reads).await?;
+        }
+        self.ask("COMMIT").await?;
+        Ok((begin, reads))
+    }
+
+    async fn table(&mut self, table: Table, reads: &mut Vec<Read>) -> Result<(), LogError> {
+        let columns: String = table.columns().iter().map(|column| format!(", {column}::text")).collect();
+        let mut after = Id::MIN;
+        loop {
+            let sql = format!(
+                "SELECT id{columns} FROM {} WHERE id > {after} ORDER BY id LIMIT {SNAPSHOT_ROWS_MAX}",
+                table.sql()
+            );
+            let rows = self.ask(&sql).await?;
+            let is_last = rows.len() < SNAPSHOT_ROWS_MAX;
+            for mut row in rows {
+                let cells = row.split_off(1.min(row.len()));
+                let id = row.pop().flatten().and_then(|text| text.parse().ok());
+                after = id.ok_or(LogError::Answer { what: "a row" })?;
+                reads.push(Read { table, id: after, cells: Some(cells) });
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The log from `at` on, in a session of its own.
+    pub(super) async fn stream(&self, at: Lsn) -> Result<ReplicationClient, LogError> {
+        let mut client = ReplicationClient::connect(self.connection.clone().with_start_lsn(at)).await?;
+        client.wait_started().await?;
+        Ok(client)
+    }
+}
+
+const PLUGIN: &str = "pgoutput";
+
+/// How long a question may take.
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(10);
