@@ -3,6 +3,7 @@
 mod erp;
 mod heard;
 mod orders;
+mod replication;
 mod source;
 
 use std::time::Duration;
