@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::{adapter, bench, init, node, orders, policy, publish, review, rules, sample, snapshot, up};
+use crate::{adapter, bench, demo, init, node, orders, policy, publish, review, rules, sample, snapshot, up};
 
 /// Price and availability for a distributor's checkout, from change streams, with proof of freshness.
 #[derive(Debug, Parser)]
@@ -57,6 +57,9 @@ enum Command {
     /// What could not be applied or delivered, and why.
     #[command(subcommand)]
     Review(review::Command),
+    /// Shows what is promised, on this machine, with everything real and everything failing.
+    #[command(subcommand)]
+    Demo(demo::Command),
     /// Measures, each figure beside what it is compared with.
     #[command(subcommand)]
     Bench(bench::Command),
@@ -91,6 +94,7 @@ impl Cli {
             Command::Orders(command) => orders::run(command).await,
             Command::Rules(command) => rules::run(command).await,
             Command::Review(command) => review::run(command).await,
+            Command::Demo(command) => demo::run(command).await,
             Command::Bench(command) => bench::run(command).await,
             Command::Sample(args) => sample::run(args),
         }

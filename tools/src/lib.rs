@@ -5,6 +5,7 @@ pub mod bench;
 mod broker;
 mod chain;
 pub mod cli;
+pub mod demo;
 pub mod init;
 pub mod node;
 pub mod operator;
