@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64::prelude::BASE64_URL_SAFE;
 use bytes::Bytes;
 use http::Request;
 use pannier_client::{HttpClient, Options};
@@ -84,9 +84,11 @@ impl Erp {
     /// Every order that has a document there, by its id.
     pub(super) async fn sales(&self) -> anyhow::Result<BTreeMap<String, Sales>> {
         let mut sales: BTreeMap<String, Sales> = BTreeMap::new();
-        for page in 0.. {
-            let found = self.search("sale.sale", &["reference", "state"], page).await?;
+        let mut after = 0;
+        loop {
+            let found = self.search("sale.sale", &["id", "reference", "state"], after).await?;
             for sale in &found {
+                after = after.max(sale["id"].as_i64().context("a sale of the ERP without its id")?);
                 let (Some(reference), Some(state)) = (sale["reference"].as_str(), sale["state"].as_str())
                 else {
                     continue;
@@ -101,14 +103,16 @@ impl Erp {
         Ok(sales)
     }
 
-    /// One page of all records of a model, in the order of their ids.
-    async fn search(&self, model: &str, fields: &[&str], page: usize) -> anyhow::Result<Vec<Value>> {
-        let encoded = |value: Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+    /// The next page of all records of a model, in the order of their ids.
+    async fn search(&self, model: &str, fields: &[&str], after: i64) -> anyhow::Result<Vec<Value>> {
+        // With its padding: Tryton fails without.
+        let encoded = |value: Value| BASE64_URL_SAFE.encode(value.to_string());
+        let in_query = |value| encoded(value).replace('=', "%3D");
         let fields: String = fields.iter().map(|field| format!("f={field}&")).collect();
-        let (order, skipped) = (encoded(json!([["id", "ASC"]])), page * PAGE);
+        let (domain, order) = (in_query(json!([["id", ">", after]])), in_query(json!([["id", "ASC"]])));
         let database = self.started.url.rsplit('/').next().unwrap_or_default();
         let uri = format!(
-            "{}/{database}/rest/model/{model}?{fields}o={order}&s={PAGE}&p={skipped}",
+            "{}/{database}/rest/model/{model}?{fields}d={domain}&o={order}&s={PAGE}",
             self.http.address()
         );
         let request = Request::get(uri)
@@ -116,7 +120,7 @@ impl Erp {
             .header("X-Tryton-Context", encoded(json!({"company": 1})))
             .body(Bytes::new())?;
         let response = self.http.send(request).await.context("ask the ERP")?;
-        ensure!(response.status().is_success(), "the ERP answers {}", response.status());
+        ensure!(response.status().is_success(), "the ERP answers {} about {model}", response.status());
         serde_json::from_slice(response.body()).context("read the ERP's answer")
     }
 
