@@ -14,7 +14,7 @@
 //! - `place`, `holds`, `events`, `decisions`: what each kind of entry does.
 //! - `stock`, `balances`: the judgement of a line, and of credit and caps.
 //! - `overlay`: what is promised and in no source's figure yet.
-//! - `state`: records, digests, and what others read.
+//! - `state`: records, digests, and what others read; `timeline`: the steps of all orders in one line.
 
 mod balances;
 mod decisions;
@@ -31,6 +31,7 @@ mod state;
 mod stock;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod view;
 
 use std::collections::BTreeSet;
@@ -46,6 +47,7 @@ pub use record::{Allocation, HoldRecord, LineRecord, OrderRecord, Promise, Take}
 pub use routing::{Rerouted, RoutingRecord, dry_run};
 pub use state::{CellName, ClosedOrder, OrdersReader, Overcommit, RoutingInForce};
 pub use stock::StockChains;
+pub use timeline::Stretch;
 pub use view::{hold_answer, order_answer, order_steps, shrunk_answer};
 
 use crate::dictionary::{Dictionary, ItemNo};

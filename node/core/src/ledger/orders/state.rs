@@ -20,6 +20,7 @@ use super::keys::{ActRecord, KeyId, KeyRecord};
 use super::outbox::{OutboxEntries, OutboxEntry};
 use super::record::{HoldRecord, OrderRecord};
 use super::routing::RoutingRecord;
+use super::timeline::Timeline;
 use crate::dictionary::ItemNo;
 use crate::limits::TABLE_SHARDS_SMALL;
 
@@ -97,6 +98,7 @@ pub(super) struct Shared {
     pub(super) overcommits: Records<CellName, Overcommit>,
     /// One, once an operator routed orders.
     pub(super) routing: Records<(), RoutingRecord>,
+    pub(super) timeline: Timeline,
 }
 
 /// A cell by its names.
@@ -271,7 +273,11 @@ impl Index {
 
 impl Shared {
     pub(super) fn set_order(&self, record: OrderRecord) -> u128 {
-        self.orders.set(record.placed.order, Some(Arc::new(record)))
+        let order = record.placed.order;
+        let before = self.orders.get(&order);
+        let before = before.as_ref().map_or(&[][..], |before| &before.steps);
+        self.timeline.note(order, before, &record.steps);
+        self.orders.set(order, Some(Arc::new(record)))
     }
 
     pub(super) fn shrink_order(&self, order: &OrderRecord) -> u128 {
@@ -283,6 +289,7 @@ impl Shared {
             state: order.state,
             position: order.position,
         };
+        self.timeline.note(order.placed.order, &order.steps, &[]);
         let moved = self.orders.set(order.placed.order, None);
         moved.wrapping_add(self.closed.set(order.placed.order, Some(Arc::new(closed))))
     }
