@@ -6,8 +6,9 @@ mod tests;
 
 use bytes::Bytes;
 use pannier_protocol::api::operator::{
-    ActAnswer, ActRequest, DispatchBacklog, EditRequest, HoldPage, OrderPage, OrderWhole, Overcommits,
-    RedispatchRequest, ReleaseRequest, ReviewPage, RoutingDryRun, RoutingRequest, RoutingShown, SourcesShown,
+    ActAnswer, ActRequest, DispatchBacklog, EditRequest, EventPage, HoldPage, OrderPage, OrderWhole,
+    Overcommits, RedispatchRequest, ReleaseRequest, ReviewPage, RoutingDryRun, RoutingRequest, RoutingShown,
+    SourcesShown,
 };
 use pannier_protocol::api::{ErrorCode, Problem};
 use serde_json::{Map, Value, json};
@@ -48,6 +49,7 @@ fn path(route: Route) -> Value {
         Route::Order => json!({"get": shown::<OrderWhole>(
             "operator_order", "One order with its whole life", vec![order_named()], &order_whole())}),
         Route::Act(act) => json!({"post": order_act(act)}),
+        Route::Events => json!({"get": events()}),
         Route::Holds => json!({"get": shown::<HoldPage>(
             "operator_holds", "Holds in the order of the ledger",
             page("state", "One of the states of a hold.", "held"),
@@ -217,6 +219,29 @@ fn page(by: &str, description: &str, example: &str) -> Vec<Value> {
     parameters
 }
 
+/// The node may not be where the caller was told to go on from.
+fn events() -> Value {
+    let parameter = |name: &str, description: &str, example: &str| {
+        json!({"name": name, "in": "query", "required": false, "description": description,
+               "schema": {"type": "string"}, "example": example})
+    };
+    let parameters = vec![
+        parameter("channel", "Of orders of this channel alone.", "web"),
+        parameter("limit", "Steps looked at, at most 200.", "50"),
+        parameter(
+            "after",
+            "`next` of the page before; without: from the first that is kept.",
+            "7f3a.81240.0",
+        ),
+    ];
+    let summary =
+        "What happened to orders, in the order of the ledger: for whoever passes it on to a channel";
+    let mut events = shown::<EventPage>("operator_events", summary, parameters, &event_page());
+    let codes = [&SHOW_CODES[..], &[ErrorCode::Behind]].concat();
+    events["responses"]["503"] = refusals(&codes)["503"].clone();
+    events
+}
+
 fn schemas() -> Value {
     let mut all = Vec::new();
     collect::<OrderPage>(&mut all);
@@ -228,6 +253,7 @@ fn schemas() -> Value {
     collect::<Overcommits>(&mut all);
     collect::<RoutingShown>(&mut all);
     collect::<RoutingDryRun>(&mut all);
+    collect::<EventPage>(&mut all);
     collect::<ActRequest>(&mut all);
     collect::<RedispatchRequest>(&mut all);
     collect::<EditRequest>(&mut all);
@@ -271,6 +297,17 @@ fn orders_page() -> Value {
             "last": {"id": "81240.0", "at": "2026-11-23T09:00:01Z", "state": "review", "what": "placed: review"},
         }],
         "next": format!("81240.{ORDER}"),
+    })
+}
+
+fn event_page() -> Value {
+    json!({
+        "as_of": "7f3a.L81242.S0.P0",
+        "events": [{
+            "order": ORDER, "account": "C-1001", "channel": "web", "purchase_order": "PO-778",
+            "step": {"id": "81240.0", "at": "2026-11-23T09:00:01Z", "state": "review", "what": "placed: review"},
+        }],
+        "next": "7f3a.81240.0", "more": true,
     })
 }
 

@@ -9,8 +9,9 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use pannier_protocol::api::operator::EventPage;
 use pannier_protocol::api::{LookupAnswer, LookupRequest, OrderAnswer, OrderRequest, Problem};
-use pannier_protocol::{Encoding, IdempotencyKey, OrderId, codec};
+use pannier_protocol::{ChannelId, Encoding, IdempotencyKey, OrderId, codec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -83,6 +84,23 @@ impl HttpClient {
     /// `GET /v1/orders/{order}`.
     pub async fn order(&self, order: &OrderId) -> Result<OrderAnswer, CallError> {
         self.answered(self.request(Method::GET, &format!("/v1/orders/{order}")).body(Bytes::new())).await
+    }
+
+    /// `GET /v1/operator/events`, on the listener of operators: what happened to orders, of all channels or one, after
+    /// the `next` of an earlier page.
+    pub async fn events(
+        &self,
+        channel: Option<&ChannelId>,
+        after: Option<&str>,
+        count: usize,
+    ) -> Result<EventPage, CallError> {
+        let mut path = format!("/v1/operator/events?limit={count}");
+        for (name, value) in [("channel", channel.map(ChannelId::as_str)), ("after", after)] {
+            if let Some(value) = value {
+                path = format!("{path}&{name}={}", escaped(value));
+            }
+        }
+        self.answered(Request::get(self.uri(&path)).body(Bytes::new())).await
     }
 
     /// `GET /readyz`: done when the node has caught up with the streams.
@@ -180,6 +198,13 @@ impl HttpClient {
     fn uri(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
+}
+
+/// As a value of a query.
+fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let escape = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(escape).collect()
 }
 
 fn retry_after(response: &Response<Bytes>) -> Option<Duration> {

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use pannier_protocol::api::operator::EventPage;
 use pannier_protocol::api::{LookupAnswer, LookupRequest, OrderAnswer, OrderRequest, OrderState};
-use pannier_protocol::{IdempotencyKey, OrderId};
+use pannier_protocol::{ChannelId, IdempotencyKey, OrderId};
 
 use crate::error::{AddressError, CallError};
 use crate::http::{HttpClient, Options};
@@ -79,6 +80,19 @@ impl Nodes {
     /// What is known of an order.
     pub async fn order(&self, order: &OrderId, patience: Duration) -> Result<OrderAnswer, CallError> {
         self.until_answered(patience, |node| async move { Ok(Tried::Done(node.order(order).await?)) }).await
+    }
+
+    /// What happened to orders, of [`HttpClient::events`]; the addresses are those of operators' listeners.
+    pub async fn events(
+        &self,
+        channel: Option<&ChannelId>,
+        after: Option<&str>,
+        count: usize,
+        patience: Duration,
+    ) -> Result<EventPage, CallError> {
+        let try_on =
+            |node| async move { Ok(Tried::Done(HttpClient::events(node, channel, after, count).await?)) };
+        self.until_answered(patience, try_on).await
     }
 
     async fn until_answered<'a, T, F>(

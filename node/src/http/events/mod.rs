@@ -123,7 +123,7 @@ pub(crate) async fn follow(
 }
 
 /// A step that another node told may not be known here yet.
-async fn reach(app: &App, position: StreamSequence) -> Result<(), Refusal> {
+pub(super) async fn reach(app: &App, position: StreamSequence) -> Result<(), Refusal> {
     let (wait, began) = (app.config.lookup.at_least_wait, Moment::now());
     if passed(&app.progress, position, wait).await {
         return Ok(());

@@ -16,7 +16,7 @@ use crate::http::refusal::Refusal;
 use crate::limits::{PAGE_ENTRIES, PAGE_ENTRIES_MAX};
 use crate::orders::desk::as_of;
 
-type Parameters = std::collections::BTreeMap<&'static str, String>;
+pub(super) type Parameters = std::collections::BTreeMap<&'static str, String>;
 
 /// `GET /v1/operator/orders`.
 pub(super) fn orders(tables: &Tables, query: &str) -> Result<OrderPage, Refusal> {
@@ -131,11 +131,14 @@ pub(super) async fn review(app: &App, query: &str) -> Result<ReviewPage, Refusal
     Ok(ReviewPage { entries: entries.collect(), next })
 }
 
-fn filter<T: for<'de> Deserialize<'de>>(asked: &Parameters, name: &str) -> Result<Option<T>, Refusal> {
+pub(super) fn filter<T: for<'de> Deserialize<'de>>(
+    asked: &Parameters,
+    name: &str,
+) -> Result<Option<T>, Refusal> {
     asked.get(name).map(|value| parsed(name, value)).transpose()
 }
 
-fn limit(asked: &Parameters) -> Result<usize, Refusal> {
+pub(super) fn limit(asked: &Parameters) -> Result<usize, Refusal> {
     let Some(text) = asked.get("limit") else { return Ok(PAGE_ENTRIES) };
     let count = text.parse().ok().filter(|count| (1..=PAGE_ENTRIES_MAX).contains(count));
     count.ok_or_else(|| refuse("limit", format!("{text:?} is not 1 to {PAGE_ENTRIES_MAX}")))

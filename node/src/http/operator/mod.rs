@@ -5,6 +5,7 @@
 //! what became of it: an act that came too late is no error of the request, so it is answered 200 as well.
 
 mod acts;
+mod events;
 mod lists;
 pub(crate) mod routes;
 mod routing;
@@ -62,6 +63,7 @@ where
     match route {
         Route::Orders => json(StatusCode::OK, &lists::orders(tables, query)?),
         Route::Order => json(StatusCode::OK, &lists::order(tables, named)?),
+        Route::Events => json(StatusCode::OK, &events::page(app, tables, query).await?),
         Route::Holds => json(StatusCode::OK, &lists::holds(tables, query)?),
         Route::Sources => json(StatusCode::OK, &shown::sources(tables, app.clock.now())),
         Route::Review => json(StatusCode::OK, &lists::review(app, query).await?),

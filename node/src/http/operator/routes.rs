@@ -12,6 +12,7 @@ pub(crate) enum Route {
     Orders,
     Order,
     Act(OrderAct),
+    Events,
     Holds,
     Sources,
     Review,
@@ -33,7 +34,7 @@ pub(crate) enum OrderAct {
 }
 
 impl Route {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Orders,
         Self::Order,
         Self::Act(OrderAct::Approve),
@@ -42,6 +43,7 @@ impl Route {
         Self::Act(OrderAct::Edit),
         Self::Act(OrderAct::Dismiss),
         Self::Act(OrderAct::Release),
+        Self::Events,
         Self::Holds,
         Self::Sources,
         Self::Review,
@@ -62,6 +64,7 @@ impl Route {
             Self::Act(OrderAct::Edit) => "/v1/operator/orders/{order}/edit",
             Self::Act(OrderAct::Dismiss) => "/v1/operator/orders/{order}/dismiss",
             Self::Act(OrderAct::Release) => "/v1/operator/orders/{order}/release",
+            Self::Events => "/v1/operator/events",
             Self::Holds => "/v1/operator/holds",
             Self::Sources => "/v1/operator/sources",
             Self::Review => "/v1/operator/review",
@@ -79,6 +82,7 @@ impl Route {
             Self::Routing => "GET, HEAD, PUT",
             Self::Orders
             | Self::Order
+            | Self::Events
             | Self::Holds
             | Self::Sources
             | Self::Review

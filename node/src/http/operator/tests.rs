@@ -31,6 +31,7 @@ fn paths_are_matched_whole() {
         ("PUT", "/v1/operator/routing", Some(Route::Routing), None),
         ("DELETE", "/v1/operator/routing", Some(Route::Routing), Some("method_not_allowed")),
         ("GET", "/v1/operator/orders/a/b", None, Some("not_found")),
+        ("GET", "/v1/operator/events", Some(Route::Events), None),
         ("GET", "/v1/orders", None, Some("not_found")),
         ("GET", "/v1/price-availability", None, Some("not_found")),
     ] {
@@ -50,6 +51,11 @@ async fn what_is_listed_on_an_empty_ledger_is_empty() {
             json!({"as_of": "7f3a.L0.S0.P0", "orders": []}),
         ),
         ("holds?state=held", json!({"holds": []})),
+        ("events?channel=web", json!({"as_of": "7f3a.L0.S0.P0", "events": [], "next": "7f3a.0.4294967295"})),
+        (
+            "events?after=6e2b.81240.0",
+            json!({"as_of": "7f3a.L0.S0.P0", "missed": true, "events": [], "next": "7f3a.0.4294967295"}),
+        ),
         ("sources", json!({"chains": []})),
         ("dispatch", json!({"as_of": "7f3a.L0.S0.P0", "backends": []})),
         ("overcommits", json!({"as_of": "7f3a.L0.S0.P0", "cells": []})),
@@ -84,6 +90,13 @@ async fn wrong_requests_are_told_what_is_wrong() {
         ("GET", "orders?limit=201", None, "", "invalid_request: limit: \"201\" is not 1 to 200"),
         ("GET", "orders?limit=1&limit=2", None, "", "invalid_request: limit: given twice"),
         ("GET", "orders?cursor=7", None, "", "invalid_request: cursor: no cursor; give back the `next`"),
+        (
+            "GET",
+            "events?after=7.0",
+            None,
+            "",
+            "invalid_request: after: no place of an event; give back the `next`",
+        ),
         ("GET", "review?kind=a.b", None, "", "invalid_request: kind: a kind is of a to z and _"),
         ("GET", "review", None, "", "not_ready: the streams are not checked yet"),
         ("GET", "orders/x", None, "", "unknown_order: "),

@@ -37,6 +37,7 @@ fn check<T: Serialize + DeserializeOwned>(example: &Value) {
 fn examples_are_what_the_types_read() {
     check::<OrderPage>(&orders_page());
     check::<OrderWhole>(&order_whole());
+    check::<EventPage>(&event_page());
     check::<SourcesShown>(&sources());
     check::<ReviewPage>(&review());
     check::<DispatchBacklog>(&backlog());

@@ -69,3 +69,10 @@ async fn an_answer_that_does_not_come_ends_at_the_deadline() {
     let error = client.get("/readyz").await.unwrap_err();
     assert!(matches!(error, SendError::Unreachable { .. } | SendError::Deadline { .. }), "{error:?}");
 }
+
+#[test]
+fn values_of_a_query_are_escaped() {
+    for (text, want) in [("7f3a.81240.0", "7f3a.81240.0"), ("a&b=c d", "a%26b%3Dc%20d"), ("ä", "%C3%A4")] {
+        assert_eq!(escaped(text), want);
+    }
+}

@@ -1,11 +1,13 @@
 //! What operators ask of a node and what they are told, on the listener of their own: JSON alone.
 
 mod acts;
+mod events;
 mod lists;
 
 pub use acts::{
     ActAnswer, ActOutcome, ActRequest, EditRequest, RedispatchRequest, ReleaseRequest, RoutingRequest,
 };
+pub use events::{EventPage, EventShown};
 pub use lists::{
     BackendBacklog, ChainShown, DispatchBacklog, HoldPage, OrderPage, OrderShown, OrderWhole, Overcommits,
     Overcommitted, ParkedShown, Reroute, ReviewEntry, ReviewPage, RoutingDryRun, RoutingShown, SourcesShown,

@@ -129,8 +129,8 @@ mod tests {
     #[test]
     fn steps_stand_in_the_order_of_the_ledger_and_what_is_gone_is_told() {
         let timeline = Timeline::default();
-        let [a, b] =
-            ["3m5h9q2k7c0000000000000001", "3m5h9q2k7c0000000000000002"].map(|id| OrderId::parse(id).unwrap());
+        let [a, b] = ["3m5h9q2k7c0000000000000001", "3m5h9q2k7c0000000000000002"]
+            .map(|id| OrderId::parse(id).unwrap());
         let first = steps(&["5.0", "7.1"]);
         timeline.note(a, &[], &first);
         timeline.note(b, &[], &steps(&["7.0"]));
