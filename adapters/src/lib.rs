@@ -5,3 +5,4 @@ pub mod files;
 pub mod limits;
 pub mod runner;
 pub mod tryton;
+pub mod webhook;

@@ -109,3 +109,32 @@ pub const SOURCE_RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
 pub const SNAPSHOT_ROWS_MAX: usize = 5_000;
 /// How often PostgreSQL is told up to where its log was taken in.
 pub const LOG_STATUS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Steps that a node is asked for at once by who sends webhooks, and between two looks for new ones, in ms.
+pub const WEBHOOK_PAGE_STEPS: usize = 200;
+pub const WEBHOOK_POLL_MS_DEFAULT: u64 = 500;
+/// Until a look is answered by some node, it is told again in the log after so long.
+pub const WEBHOOK_LOOK_PATIENCE: Duration = Duration::from_secs(30);
+/// Events that wait to be delivered: beyond, nodes are not asked for more, which keep them a day after the order is over.
+pub const WEBHOOK_PENDING_MAX: usize = 100_000;
+/// Deliveries under way, and the most that a configuration may ask for.
+pub const WEBHOOK_AT_ONCE_DEFAULT: usize = 8;
+pub const WEBHOOK_AT_ONCE_MAX: usize = 256;
+/// A delivery without an answer by then is given up and repeated, unless the configuration says otherwise.
+pub const WEBHOOK_REQUEST_MAX_DEFAULT: Duration = Duration::from_secs(15);
+/// Pauses of one order's events after a delivery that failed, first and longest unless the configuration says
+/// otherwise; jitter comes on top.
+pub const WEBHOOK_RETRY_DELAY_MIN: Duration = Duration::from_millis(500);
+pub const WEBHOOK_RETRY_DELAY_MAX_DEFAULT: Duration = Duration::from_secs(300);
+/// An event that could not be delivered for so long goes to the review list, unless the configuration says otherwise.
+pub const WEBHOOK_GIVE_UP_DEFAULT: Duration = Duration::from_secs(3 * 24 * 3_600);
+/// Secrets in use at once, and how long each is, in bytes: what Standard Webhooks asks for.
+pub const WEBHOOK_SECRETS_MAX: usize = 4;
+pub const WEBHOOK_SECRET_BYTES_MIN: usize = 24;
+pub const WEBHOOK_SECRET_BYTES_MAX: usize = 64;
+/// What is in hand may take so long to end when the process is told to stop.
+pub const WEBHOOK_STOP_MAX: Duration = Duration::from_secs(10);
+/// Of what a receiver answers, as much is read, so that its connection can be used again; one that nobody used for so
+/// long is closed.
+pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 64 * 1024;
+pub const WEBHOOK_CONNECTION_IDLE_MAX: Duration = Duration::from_secs(60);

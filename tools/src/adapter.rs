@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use pannier_adapters::files::{self, FilesConfig};
 use pannier_adapters::tryton::{self, Key, TrytonConfig};
+use pannier_adapters::webhook::{self, Secrets, WebhookConfig};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{data, told_to_stop};
@@ -15,6 +16,8 @@ pub enum Command {
     Files(FilesArgs),
     /// Publishes what Tryton knows, and hands orders over to it.
     Tryton(TrytonArgs),
+    /// Tells a channel what happens to its orders, by signed webhooks.
+    Webhook(WebhookArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -46,10 +49,28 @@ pub struct TrytonArgs {
     key: Option<String>,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct WebhookArgs {
+    /// TOML; every key is documented in `deploy/webhook.toml`.
+    #[arg(long, env = "PANNIER_WEBHOOK_CONFIG")]
+    config: PathBuf,
+    /// Where the broker is, instead of what the configuration says.
+    #[arg(long, env = "PANNIER_NATS")]
+    nats: Option<String>,
+    /// What signs, instead of the files of the configuration, with spaces between several; better in the environment
+    /// than here.
+    #[arg(long, env = "PANNIER_WEBHOOK_SECRETS", hide_env_values = true)]
+    secrets: Option<String>,
+    /// Allow plain HTTP to another machine.
+    #[arg(long, env = "PANNIER_WEBHOOK_INSECURE")]
+    insecure: bool,
+}
+
 pub async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Files(args) => run_files(args).await,
         Command::Tryton(args) => run_tryton(args).await,
+        Command::Webhook(args) => run_webhook(args).await,
     }
 }
 
@@ -58,6 +79,17 @@ async fn run_tryton(args: TrytonArgs) -> anyhow::Result<()> {
     config.nats = args.nats.unwrap_or(config.nats);
     config.key = args.key.map(Key).or(config.key);
     until_told(|stop| tryton::run(config, stop)).await
+}
+
+async fn run_webhook(args: WebhookArgs) -> anyhow::Result<()> {
+    let loaded = WebhookConfig::load(&args.config, args.insecure);
+    let mut config = loaded.with_context(|| args.config.display().to_string())?;
+    config.nats = args.nats.unwrap_or(config.nats);
+    let secrets = match &args.secrets {
+        Some(texts) => Secrets::new(texts.split_whitespace())?,
+        None => config.secrets()?,
+    };
+    until_told(|stop| webhook::run(config, secrets, stop)).await
 }
 
 async fn run_files(args: FilesArgs) -> anyhow::Result<()> {

@@ -32,14 +32,14 @@ impl fmt::Display for BreakerState {
 
 /// Whether a call may be made. All times are since a start that the caller chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Permit {
+pub(crate) enum Permit {
     Go,
     /// After so long; `None`: when the probe under way has its answer.
     Wait(Option<Duration>),
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Breaker {
+pub(crate) struct Breaker {
     /// Until when it is open; `None`: closed.
     open_until: Option<Duration>,
     probing: bool,
@@ -50,7 +50,7 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
-    pub(super) fn state(&self, now: Duration) -> BreakerState {
+    pub(crate) fn state(&self, now: Duration) -> BreakerState {
         match self.open_until {
             None => BreakerState::Closed,
             Some(until) if now < until => BreakerState::Open,
@@ -59,7 +59,7 @@ impl Breaker {
     }
 
     /// Asks for one call; after [`Permit::Go`] its outcome must be told.
-    pub(super) fn permit(&mut self, now: Duration) -> Permit {
+    pub(crate) fn permit(&mut self, now: Duration) -> Permit {
         match self.open_until {
             None => Permit::Go,
             Some(until) if now < until => Permit::Wait(Some(until - now)),
@@ -72,7 +72,7 @@ impl Breaker {
     }
 
     /// Whether new work may be asked for. A half-open breaker needs one call, and what is in hand makes it.
-    pub(super) fn may_pull(&self, now: Duration, in_hand: usize) -> bool {
+    pub(crate) fn may_pull(&self, now: Duration, in_hand: usize) -> bool {
         match self.state(now) {
             BreakerState::Closed => true,
             BreakerState::Open => false,
@@ -81,11 +81,11 @@ impl Breaker {
     }
 
     /// When it becomes half-open.
-    pub(super) fn opens_until(&self) -> Option<Duration> {
+    pub(crate) fn opens_until(&self) -> Option<Duration> {
         self.open_until
     }
 
-    pub(super) fn tell(&mut self, outcome: Result<(), &BackendError>, now: Duration) {
+    pub(crate) fn tell(&mut self, outcome: Result<(), &BackendError>, now: Duration) {
         match outcome {
             // Whatever it says about the order, it is there.
             Ok(()) | Err(BackendError::Business(_) | BackendError::Poison(_)) => *self = Self::default(),
@@ -100,7 +100,7 @@ impl Breaker {
     }
 
     /// The call was given up before it had an outcome.
-    pub(super) fn abandon(&mut self) {
+    pub(crate) fn abandon(&mut self) {
         self.probing = false;
     }
 

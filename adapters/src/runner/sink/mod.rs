@@ -86,7 +86,7 @@
 //! come back at once), and a lock in the backend's own database (most have none to offer).
 
 mod backend;
-mod breaker;
+pub(crate) mod breaker;
 mod calls;
 mod fence;
 mod once;
