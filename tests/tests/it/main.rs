@@ -10,3 +10,4 @@ mod sim;
 mod sink;
 mod streams;
 mod tryton;
+mod webhook;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::{Publisher, Running, client, config, stock};
 
 /// One account that buys `SKU-1` at 2.5 from 10 pieces in DAL; orders go to `erp`.
-pub(super) async fn checkout() -> (Running, Publisher) {
+pub(crate) async fn checkout() -> (Running, Publisher) {
     let (running, wms, _, _) = checkout_with(|_| {}).await;
     (running, wms)
 }
@@ -82,7 +82,7 @@ pub(super) async fn place(http: &HttpClient, key: &str, quantity: &str) -> (u16,
     (status, answer)
 }
 
-pub(super) async fn second_node(running: &Running) -> (Node, HttpClient) {
+pub(crate) async fn second_node(running: &Running) -> (Node, HttpClient) {
     second_node_of(&running.test.server.url()).await
 }
 
