@@ -146,6 +146,8 @@ async fn run_once(args: &Args, binary: &Path, grouping: Grouping) -> anyhow::Res
     let outcome = closed::run(args.clients, WARM_UP, measured, ask).await;
     node.stop().await?;
     let version = broker.server_version().map_or_else(String::new, |version| version.to_string());
+    // Before the broker ends, or it would be missed.
+    drop(broker);
     server.stop().await;
     Ok((version, outcome?))
 }
