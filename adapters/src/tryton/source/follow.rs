@@ -5,7 +5,8 @@
 //! read in the very snapshot at which a new slot begins, and the log goes on from there.
 //!
 //! The rows of one transaction are taken in together, with where its commit ends; only when that is durable the server is
-//! told that it may forget it. A transaction that comes twice says nothing new.
+//! told that it may forget it. A transaction that comes twice says nothing new. The server is never told of a place
+//! that is not on this disk: a slot that is further than that is another one, and the tables are read again.
 //!
 //! How old what was published is: where the server's log ended at some instant was asked, and once the stream has
 //! passed that place, all that was committed before that instant is here.
@@ -41,8 +42,18 @@ struct Stream {
     open: Option<(u32, Vec<Read>)>,
     /// Everything before it is here.
     passed: Lsn,
+    /// As far as that is on disk, and the server told.
+    kept: Lsn,
     /// Where the log ended at an instant.
     awaited: Option<(Lsn, Timestamp)>,
+}
+
+impl Stream {
+    /// All before `at` is on disk.
+    fn keep(&mut self, at: Lsn) {
+        self.kept = self.kept.max(at);
+        self.client.update_applied_lsn(self.kept);
+    }
 }
 
 impl Follower {
@@ -77,8 +88,8 @@ impl Follower {
         self.publisher.publish().await?;
         let client = session.stream(at).await?;
         pauses.reset();
-        let mut stream =
-            Stream { client, decoder: Decoder::default(), open: None, passed: at, awaited: None };
+        let decoder = Decoder::default();
+        let mut stream = Stream { client, decoder, open: None, passed: at, kept: at, awaited: None };
         loop {
             tokio::select! {
                 event = stream.client.recv() => {
@@ -90,6 +101,11 @@ impl Follower {
                         let begun = now();
                         let end = tokio::time::timeout(ANSWER_MAX, session.end()).await;
                         stream.awaited = Some((end.map_err(|_| LogError::Ended)??, begun));
+                    }
+                    if stream.passed > stream.kept {
+                        // Of others' tables; without it the server would keep its log of them for a quiet Tryton.
+                        self.take(Batch::default(), stream.passed).await?;
+                        stream.keep(stream.passed);
                     }
                     self.publisher.publish().await?;
                 }
@@ -139,7 +155,9 @@ impl Follower {
                 if let Some((xid, reads)) = stream.open.take().filter(|(_, reads)| !reads.is_empty()) {
                     let transaction = TransactionId::new(&format!("{xid}-{end_lsn}")).ok();
                     let batch = Batch { reads, transaction, ..Batch::default() };
-                    if self.take(batch, end_lsn).await? {
+                    let says = self.take(batch, end_lsn).await?;
+                    stream.keep(end_lsn);
+                    if says {
                         self.publisher.publish().await?;
                     }
                 }
@@ -155,10 +173,9 @@ impl Follower {
         Ok(())
     }
 
-    /// All before `at` is durable here.
+    /// All before `at` is here.
     fn passed(&mut self, stream: &mut Stream, at: Lsn) {
         stream.passed = stream.passed.max(at);
-        stream.client.update_applied_lsn(stream.passed);
         if let Some((_, begun)) = stream.awaited.take_if(|(end, _)| *end <= stream.passed) {
             self.publisher.read_to(begun);
         }

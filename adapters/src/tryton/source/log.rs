@@ -41,6 +41,7 @@ impl LogError {
 /// Who the server is, where its log ends, and from where the slot can go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Server {
+    /// With its timeline: one that was restored, and wrote on, says other things at the same places.
     pub(super) system: String,
     end: Lsn,
     slot: Option<Slot>,
@@ -49,13 +50,17 @@ pub(super) struct Server {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Slot {
     is_lost: bool,
+    /// What is before it was told to be here, and does not come again.
+    confirmed: Option<Lsn>,
 }
 
 impl Server {
     /// Whether what was read up to `at` can be followed by the slot. A server that was restored from a backup is
-    /// behind it, or another one.
+    /// behind it, or another one. A slot that begins later is not the one that was followed: somebody made it anew,
+    /// or this adapter did and was stopped before it had read all tables.
     pub(super) fn goes_on(&self, system: &str, at: Lsn) -> bool {
-        self.system == system && at <= self.end && self.slot.as_ref().is_some_and(|slot| !slot.is_lost)
+        let reaches = |slot: &Slot| !slot.is_lost && slot.confirmed.is_some_and(|confirmed| confirmed <= at);
+        self.system == system && at <= self.end && self.slot.as_ref().is_some_and(reaches)
     }
 }
 
@@ -106,7 +111,7 @@ impl Session {
         }
         let system = self.client.identify_system().await?;
         let sql = format!(
-            "SELECT plugin, wal_status FROM pg_replication_slots WHERE slot_name = '{}'",
+            "SELECT plugin, wal_status, confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '{}'",
             self.connection.slot
         );
         let mut slot = None;
@@ -115,10 +120,12 @@ impl Session {
             if plugin != PLUGIN {
                 return Err(LogError::Plugin { slot: self.connection.slot.clone(), plugin });
             }
-            slot = Some(Slot { is_lost: row.get(1).cloned().flatten().as_deref() == Some("lost") });
+            let text = |at: usize| row.get(at).and_then(Option::as_deref);
+            let confirmed = text(2).and_then(|text| Lsn::parse(text).ok());
+            slot = Some(Slot { is_lost: text(1) == Some("lost"), confirmed });
         }
         let end = system.xlogpos;
-        Ok(Server { system: system.system_id.to_string(), end, slot })
+        Ok(Server { system: format!("{}/{}", system.system_id, system.timeline), end, slot })
     }
 
     /// Up to where the log is on the server's disk.
@@ -183,3 +190,29 @@ const PLUGIN: &str = "pgoutput";
 
 /// How long a question may take.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_slot_that_was_followed_goes_on() {
+        let slot = |confirmed: u64| Slot { is_lost: false, confirmed: Some(Lsn(confirmed)) };
+        let lost = Slot { is_lost: true, ..slot(10) };
+        let begun = Slot { is_lost: false, confirmed: None };
+        for (what, system, end, slot, want) in [
+            ("nothing happened since", "a/1", 10, Some(slot(10)), true),
+            ("told late", "a/1", 30, Some(slot(5)), true),
+            ("no slot", "a/1", 30, None, false),
+            ("its log was removed", "a/1", 30, Some(lost), false),
+            ("a slot that begins after what was read", "a/1", 30, Some(slot(11)), false),
+            ("a slot that was never ready", "a/1", 30, Some(begun), false),
+            ("a restored server", "a/1", 9, Some(slot(5)), false),
+            ("a restored server that wrote on", "a/2", 30, Some(slot(5)), false),
+            ("another server", "b/1", 30, Some(slot(5)), false),
+        ] {
+            let server = Server { system: system.to_owned(), end: Lsn(end), slot };
+            assert_eq!(server.goes_on("a/1", Lsn(10)), want, "{what}");
+        }
+    }
+}
