@@ -32,7 +32,7 @@ pub(super) struct Intake {
     is_begun: bool,
 }
 
-/// Raise it when the same rows come to something else.
+/// Raise it when the same rows come to something else; other columns are seen as they are.
 const EDITION: u32 = 1;
 const EDITION_NOTE: &str = "edition";
 
@@ -44,7 +44,8 @@ impl Intake {
         terms: Terms,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        let edition = format!("{EDITION} {company} {terms:?}").into_bytes();
+        let columns = Table::ALL.iter().map(|table| table.columns()).collect::<Vec<_>>();
+        let edition = format!("{EDITION} {company} {terms:?} {columns:?}").into_bytes();
         let is_begun = desk.note(EDITION_NOTE)?.as_ref() == Some(&edition);
         let mut model = Model::new(company, terms);
         let mut reads = Vec::new();
