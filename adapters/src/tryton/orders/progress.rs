@@ -28,6 +28,7 @@ use super::super::config::{OrdersConfig, TrytonConfig};
 use super::super::rest::{Query, Rest, RestError};
 use super::super::value::Moment;
 use crate::limits::{PROGRESS_PAGE_ROWS, PROGRESS_RETRY_DELAY_MAX};
+use crate::runner::now;
 use crate::runner::sink::{RecordError, Scribe};
 use events::{FIELDS, Sale};
 use returns::Returned;
@@ -135,7 +136,7 @@ impl Progress {
             let overlap = i64::try_from(self.config.overlap_ms).unwrap_or(i64::MAX);
             until.plus_millis(-overlap)
         });
-        let began = Instant::now();
+        let (began, begun_at) = (Instant::now(), now());
         // Without a place to go on from everything is looked at once.
         let latest = match since {
             None => self.walk(json!([])).await?,
@@ -155,7 +156,8 @@ impl Progress {
             self.said.retain(|_, said| !said.is_sent || said.changed >= since);
         }
         if let Some(latest) = latest {
-            self.seen.advance(latest.plus_millis(-took))?;
+            // A row from the future, of a day on which Tryton's clock was wrong, must not make looks blind until then.
+            self.seen.advance(latest.plus_millis(-took).min(begun_at))?;
         }
         Ok(())
     }

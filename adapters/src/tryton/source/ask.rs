@@ -86,7 +86,7 @@ impl Asker {
     async fn changed(&mut self, part: Part) -> Result<bool, SourceError> {
         let (begun, mut cursor) = (now(), self.cursor);
         let Some(model) = self.publisher.model() else { return Ok(false) };
-        let batch = self.poll.changed(part, &mut cursor, model).await?;
+        let batch = self.poll.changed(part, &mut cursor, model, begun).await?;
         let says = self.take(batch, begun, cursor).await?;
         let at = Some(self.publisher.desk().broker_time(begun));
         let caught_up = &mut self.publisher.caught_up;
@@ -99,7 +99,7 @@ impl Asker {
 
     async fn reconcile(&mut self) -> Result<bool, SourceError> {
         let (begun, mut cursor) = (now(), self.cursor);
-        let batch = self.poll.all(&mut cursor).await?;
+        let batch = self.poll.all(&mut cursor, begun).await?;
         let says = self.take(batch, begun, cursor).await?;
         self.publisher.read_to(begun);
         Ok(says)

@@ -4,7 +4,8 @@
 //!
 //! - A new row has no `write_date`: `create_date` counts as well.
 //! - Both are when the transaction began, so a row may appear with a time that an earlier poll has passed: each poll
-//!   looks back before the last change that it saw, by Tryton's own clock, and what it knows already is no news.
+//!   looks back before the last change that it saw, by Tryton's own clock, and what it knows already is no news. A row
+//!   from the future, of a day on which that clock was wrong, does not make polls look away until then.
 //! - What was deleted shows in no poll: now and then all of it is read and compared. The prices that Tryton computes
 //!   are deleted and made again as a whole, so one new row there means that all of them are read.
 //! - All of it is many pages, and Tryton works meanwhile: what changed since it began is read once more before any of
@@ -51,6 +52,12 @@ impl Cursor {
             Part::Catalog => &mut self.catalog,
         }
     }
+
+    /// Moves it on to the latest time seen in a poll that began at `begun`, by this machine's clock: no change that is
+    /// still to come is dated before both of them by more than the overlap.
+    fn saw(&mut self, part: Part, seen: Option<Timestamp>, begun: Timestamp) {
+        *self.at(part) = seen.map(|seen| seen.min(begun));
+    }
 }
 
 /// Reads Tryton's tables.
@@ -72,12 +79,13 @@ impl Poll {
         Self { rest: rest.within(&json!({"active_test": false})), overlap_ms }
     }
 
-    /// What changed in one part since `cursor`, which is moved on.
+    /// What changed in one part since `cursor`, which is moved on; `begun` is now.
     pub(super) async fn changed(
         &self,
         part: Part,
         cursor: &mut Cursor,
         model: &Model,
+        begun: Timestamp,
     ) -> Result<Batch, RestError> {
         let mut batch = Batch::default();
         let since = cursor.at(part).map(|seen| self.before(seen));
@@ -92,16 +100,16 @@ impl Poll {
             seen = seen.max(found.seen);
             batch.reads.extend(found.reads);
         }
-        *cursor.at(part) = seen;
+        cursor.saw(part, seen, begun);
         Ok(batch)
     }
 
-    /// All of it.
-    pub(super) async fn all(&self, cursor: &mut Cursor) -> Result<Batch, RestError> {
-        let begun = self.newest().await?.map(|newest| self.before(newest));
+    /// All of it; `begun` is now.
+    pub(super) async fn all(&self, cursor: &mut Cursor, begun: Timestamp) -> Result<Batch, RestError> {
+        let again = self.newest().await?.map(|newest| self.before(newest.min(begun)));
         let mut batch = Batch { whole: Table::ALL.iter().copied().collect(), ..Batch::default() };
         let mut after = Cursor::default();
-        for since in std::iter::once(None).chain(begun.map(Some)) {
+        for since in std::iter::once(None).chain(again.map(Some)) {
             for part in [Part::Catalog, Part::Stock] {
                 for table in part.tables() {
                     let found = self.table(table, since).await?;
@@ -110,7 +118,8 @@ impl Poll {
                 }
             }
         }
-        *cursor = after;
+        cursor.saw(Part::Catalog, after.catalog, begun);
+        cursor.saw(Part::Stock, after.stock, begun);
         Ok(batch)
     }
 
@@ -160,4 +169,25 @@ impl Poll {
 fn changed_since(at: Timestamp) -> Value {
     let moment = crate::tryton::Moment(at);
     json!(["OR", [["write_date", ">=", moment]], [["create_date", ">=", moment]]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_the_future_does_not_make_polls_look_away() {
+        let at = |millis| Timestamp::from_millis(millis);
+        let mut cursor = Cursor::default();
+        for (seen, begun, want) in [
+            (None, 100, None),
+            (Some(90), 100, Some(90)),
+            (Some(9_000), 200, Some(200)),
+            // Tryton's clock is behind, or ours was set back.
+            (Some(150), 160, Some(150)),
+        ] {
+            cursor.saw(Part::Stock, seen.map(at), at(begun));
+            assert_eq!((cursor.stock, cursor.catalog), (want.map(at), None), "{seen:?} at {begun}");
+        }
+    }
 }
