@@ -1,5 +1,6 @@
 //! Sockets: slow, silent, greedy and vanished clients.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,10 +20,14 @@ const BASKET: &str = r#"{"account":null,"lines":[{"line":"1","item":"SKU-1","qua
 impl Running {
     /// Sends these bytes on a connection of their own.
     async fn send(&self, bytes: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(self.node.http_addr()).await.unwrap();
-        stream.write_all(bytes.as_bytes()).await.unwrap();
-        stream
+        send_to(self.node.http_addr(), bytes).await
     }
+}
+
+async fn send_to(address: SocketAddr, bytes: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes.as_bytes()).await.unwrap();
+    stream
 }
 
 fn head(content_length: usize) -> String {
@@ -39,10 +44,28 @@ async fn rest(mut stream: TcpStream) -> String {
 #[tokio::test]
 async fn silent_and_slow_heads_are_closed() {
     let run = Running::start_with(|config| config.http.header_timeout = SHORT).await;
-    for begun in ["", "PRI * HT", "GET /healthz HTTP/1.1\r\nhost"] {
-        let answered = rest(run.send(begun).await).await;
-        assert!(answered.is_empty() || answered.starts_with("HTTP/1.1 408"), "{begun:?}: {answered}");
+    for address in [run.node.http_addr(), run.node.operator_addr()] {
+        for begun in ["", "PRI * HT", "GET /healthz HTTP/1.1\r\nhost"] {
+            let answered = rest(send_to(address, begun).await).await;
+            assert!(answered.is_empty() || answered.starts_with("HTTP/1.1 408"), "{begun:?}: {answered}");
+        }
     }
+}
+
+/// The operators' listener trusts its clients no more.
+#[tokio::test]
+async fn slow_and_large_acts_are_refused() {
+    let run = Running::start_with(|config| config.http.body_timeout = SHORT).await;
+    let act = |content_length: usize| {
+        format!(
+            "POST /v1/operator/orders/3m5h9q2k7c0000000000000001/approve HTTP/1.1\r\nhost: x\r\n\
+             content-type: application/json\r\nidempotency-key: a\r\ncontent-length: {content_length}\r\n\r\n"
+        )
+    };
+    let slow = rest(send_to(run.node.operator_addr(), &format!("{}{{", act(100))).await).await;
+    assert!(slow.starts_with("HTTP/1.1 400") && slow.contains("did not arrive within 50 ms"), "{slow}");
+    let large = rest(send_to(run.node.operator_addr(), &act(512 * 1024 + 1)).await).await;
+    assert!(large.starts_with("HTTP/1.1 413") && large.contains("too_large"), "{large}");
 }
 
 #[tokio::test]
