@@ -31,6 +31,7 @@ pub enum Command {
     /// Refuses an order that is held for review; what it kept is released.
     Reject(acts::DecideArgs),
     /// Closes a dispatch and opens the next: the replay of a dead letter, or a move to another backend.
+    #[command(visible_alias = "replay")]
     Redispatch(acts::RedispatchArgs),
     /// Corrects a dead letter or an order in review, and sends it again.
     Edit(acts::EditArgs),

@@ -1,3 +1,4 @@
+use clap::{FromArgMatches, Subcommand};
 use expect_test::expect;
 use pannier_protocol::api::operator::{OrderShown, OrderWhole, Reroute};
 use serde_json::json;
@@ -6,6 +7,18 @@ use super::{list, routes, show};
 
 const ORDER: &str = "2f35yzft4vdbe7f2bc5t399rj5";
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// What who has a dead letter before them would look for.
+#[test]
+fn a_dead_letter_is_replayed_by_either_name() {
+    for act in ["redispatch", "replay"] {
+        let arguments = ["orders", act, "--by", "jane", "--reason", "postal code added", ORDER];
+        let command = super::Command::augment_subcommands(clap::Command::new("orders"));
+        let matches = command.try_get_matches_from(arguments).unwrap();
+        let parsed = super::Command::from_arg_matches(&matches).unwrap();
+        assert!(matches!(parsed, super::Command::Redispatch(_)), "{act}");
+    }
+}
 
 #[test]
 fn routes_are_read_in_their_order() {
