@@ -57,11 +57,14 @@ fn round(simulation: &mut Simulation) -> Result<(), String> {
 fn decide(simulation: &mut Simulation) -> Result<(), String> {
     for order in orders(simulation) {
         let id = order.placed.order;
-        let is_lost = !simulation.erp.has_document(&id) && !simulation.erp.has_waiting(&simulation.broker);
+        let waits = simulation.erp.has_waiting(&simulation.broker);
+        let is_lost = !waits && !simulation.erp.has_document(&id);
         let Simulation { operators, broker, random, .. } = simulation;
         match order.state {
             Review => operators.approve(broker, random, id),
-            DeadLettered | Dispatched | Acknowledged if is_lost => {
+            // A backend that has it, and refused it when it was sent again, finds it.
+            DeadLettered if !waits => operators.send_again(broker, random, id, order.generation),
+            Dispatched | Acknowledged if is_lost => {
                 operators.send_again(broker, random, id, order.generation);
             }
             Pending | Accepted | Backordered | Rejected | Expired | Cancelled | PartiallyShipped
