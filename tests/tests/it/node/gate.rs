@@ -32,10 +32,10 @@ impl Running {
 }
 
 /// The whole of the chain anew: one cell.
-async fn snapshot(publisher: &mut Publisher, on_hand: &str) -> StreamSequence {
+pub(super) async fn snapshot(publisher: &mut Publisher, cell: Value) -> StreamSequence {
     publisher.send(json!([{"snapshot_begin": {"id": "S1", "scope": {"table": "all"}, "cut": 9}}])).await;
     publisher.sequence += 1;
-    let part = publisher.envelope(publisher.sequence, json!([{"part": {"of": "S1"}}, stock(on_hand)]));
+    let part = publisher.envelope(publisher.sequence, json!([{"part": {"of": "S1"}}, cell]));
     let payload = serde_json::to_vec(&part).unwrap();
     let hash: String = Sha256::digest(&payload).iter().map(|byte| format!("{byte:02x}")).collect();
     publisher.put(payload).await;
@@ -63,7 +63,7 @@ async fn garbage_is_reviewed_with_its_reason_and_the_gap_it_leaves_is_healed_by_
     let asked = tokio::time::timeout(PATIENCE, resync.next()).await.unwrap().unwrap();
     assert_eq!(asked.payload, Bytes::from_static(b"ledger.stock.wms-1"));
 
-    let at = run.as_of(snapshot(&mut wms, "7").await, at.shared);
+    let at = run.as_of(snapshot(&mut wms, stock("7")).await, at.shared);
     assert_eq!(run.line(&at).await, "ok 10.00 7");
     assert!(run.counted("poison").await);
 }
@@ -86,7 +86,7 @@ async fn a_late_epoch_changes_nothing() {
     let run = Running::start().await;
     let (_, mut old, at) = run.load_item().await;
     let mut new = run.publisher("ledger.stock.wms-1").await;
-    let at = run.as_of(snapshot(&mut new, "7").await, at.shared);
+    let at = run.as_of(snapshot(&mut new, stock("7")).await, at.shared);
     assert_eq!(run.line(&at).await, "ok 10.00 7");
     let late = old.send(json!([stock("99")])).await;
     assert_eq!(run.line(&run.as_of(late, at.shared)).await, "ok 10.00 7");

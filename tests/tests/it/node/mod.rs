@@ -9,6 +9,7 @@ mod operators;
 mod orders;
 mod price_holds;
 mod processes;
+mod reflection;
 mod verdicts;
 
 use std::time::Duration;
