@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 use http::Method;
+use pannier_protocol::Timestamp;
 use pannier_protocol::limits::{ORDER_BYTES_MAX, ORDER_LINES_MAX, ORDER_RESOLVED_BYTES_MAX};
 use serde_json::{Value, json};
 
@@ -191,5 +192,46 @@ async fn duplicates_at_once_on_two_nodes_are_one_order() {
         assert_eq!(lookup["lines"][0]["availability"]["available"], "6", "{lookup}");
     }
     node.stop().await.unwrap();
+    running.node.stop().await.unwrap();
+}
+
+/// Whatever changes something needs a key, and a key is of one account and one operation.
+#[tokio::test]
+async fn every_act_needs_a_key_of_its_own_account_and_operation() {
+    let running = counter().await;
+    let body = |account: &str| order("PO", &json!({}), &json!({"account": account}));
+    let now = running.http.get("/v1/price-availability/SKU-1").await.unwrap();
+    let now: Value = serde_json::from_slice(now.body()).unwrap();
+    let now = Timestamp::parse(now["pricing_date"].as_str().unwrap()).unwrap();
+    let line = json!({"line": "1", "item": "BOLT", "quantity": "4", "uom": "EA"});
+    let hold =
+        json!({"account": "C-1", "expires_at": now.plus_millis(3_600_000).to_string(), "lines": [line]});
+    let (placed, held) = (
+        send(&running.http, Method::POST, "/v1/orders", Some("k"), &body("C-1")).await,
+        send(&running.http, Method::POST, "/v1/holds", Some("k"), &hold).await,
+    );
+    assert_eq!((placed.0, held.0, &held.1["state"]), (201, 201, &json!("held")), "{placed:?} {held:?}");
+    let another = send(&running.http, Method::POST, "/v1/orders", Some("k"), &body("C-4")).await;
+    assert_eq!(another.0, 201, "{another:?}");
+    assert_ne!(another.1["order"], placed.1["order"], "an order of another account");
+    let of_order = format!("/v1/orders/{}/cancel", placed.1["order"].as_str().unwrap());
+    let of_hold = format!("/v1/holds/{}", held.1["hold"].as_str().unwrap());
+    let keep = json!({"keep": {"1": "3"}});
+    for (method, path, body, once_keyed) in [
+        (Method::POST, "/v1/orders", body("C-1"), 201),
+        (Method::POST, "/v1/holds", hold, 201),
+        (Method::PATCH, of_hold.as_str(), keep, 200),
+        (Method::DELETE, of_hold.as_str(), json!({}), 200),
+        (Method::POST, of_order.as_str(), json!({}), 200),
+    ] {
+        let (status, refused) = send(&running.http, method.clone(), path, None, &body).await;
+        assert_eq!(
+            (status, &refused["code"]),
+            (400, &json!("idempotency_key_missing")),
+            "{method} {path}: {refused}"
+        );
+        let (status, done) = send(&running.http, method.clone(), path, Some("k"), &body).await;
+        assert_eq!(status, once_keyed, "{method} {path}: {done}");
+    }
     running.node.stop().await.unwrap();
 }
