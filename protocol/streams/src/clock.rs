@@ -2,7 +2,8 @@
 //!
 //! An acknowledgement says where a message was stored and not when, and a message that is read back gives the
 //! time of its storing with a whole publish around it. The leader's answer to a question for a stream's state
-//! carries its clock at that moment: half the round trip is all that is not known.
+//! carries its clock at that moment: half the round trip is all that is not known, and what that alone explains is no
+//! offset. Two clocks of one machine are never apart.
 
 use pannier_protocol::Timestamp;
 
@@ -43,7 +44,10 @@ pub async fn broker_offset(
 fn sample(asked: Timestamp, broker: Timestamp, answered: Timestamp) -> Option<(u64, i64)> {
     let round_trip = u64::try_from(answered.millis().checked_sub(asked.millis())?).ok()?;
     let middle = asked.millis() + i64::try_from(round_trip / 2).ok()?;
-    (round_trip <= OFFSET_ROUND_TRIP_MS_MAX).then(|| (round_trip, broker.millis().saturating_sub(middle)))
+    let offset = broker.millis().saturating_sub(middle);
+    // Each of the three is cut to its millisecond.
+    let is_known = offset.unsigned_abs() > round_trip / 2 + 1;
+    (round_trip <= OFFSET_ROUND_TRIP_MS_MAX).then_some((round_trip, if is_known { offset } else { 0 }))
 }
 
 #[cfg(test)]
@@ -55,6 +59,9 @@ mod tests {
         let at = Timestamp::from_millis;
         for (asked, broker, answered, want) in [
             (1_000, 1_010, 1_020, Some((20, 0))),
+            (1_000, 1_001, 1_000, Some((0, 0))),
+            (1_000, 1_021, 1_020, Some((20, 0))),
+            (1_000, 1_022, 1_020, Some((20, 12))),
             (1_000, 6_005, 1_010, Some((10, 5_000))),
             (1_000, 500, 1_000, Some((0, -500))),
             (1_000, 9_000, 2_001, None),
