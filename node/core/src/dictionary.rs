@@ -1,17 +1,18 @@
 //! External ids to small numbers and back, one dictionary a node. The numbers depend on arrival order: they
-//! appear in no message, digest or checkpoint.
+//! appear in no message and no digest; a checkpoint has ranks of its own (`checkpoint::ranks`).
 
 use compact_str::CompactString;
 use dashmap::DashMap;
 use pannier_protocol::change::PriceScope;
 use rustc_hash::FxBuildHasher;
+use serde::{Deserialize, Serialize};
 
 use crate::limits::TABLE_SHARDS_SMALL;
 
 macro_rules! numbers {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub struct $name(pub u32);
 
         impl From<u32> for $name {
@@ -97,7 +98,7 @@ pub struct Dictionary {
     pub accounts: Interner<AccountNo>,
     pub classes: Interner<ClassNo>,
     pub uoms: Interner<UomNo>,
-    scopes: Interner<ScopeNo>,
+    pub(crate) scopes: Interner<ScopeNo>,
 }
 
 impl Default for Dictionary {

@@ -7,6 +7,7 @@
 pub mod availability;
 mod basket;
 pub mod catalog;
+pub mod checkpoint;
 pub mod dictionary;
 pub mod entry;
 pub mod freshness;

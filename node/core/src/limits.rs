@@ -82,3 +82,11 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 const _: () = assert!(TABLE_SHARDS.is_power_of_two() && TABLE_SHARDS_SMALL.is_power_of_two());
 const _: () = assert!(TABLE_SHARDS_STOCK.is_power_of_two());
 const _: () = assert!(SCOPE_SHARDS.is_power_of_two());
+
+/// A frame of a checkpoint before it is packed, in bytes.
+pub const CHECKPOINT_FRAME_BYTES: usize = 256 * 1024;
+/// A record of a checkpoint; the largest are orders and scopes with all their tombstones.
+pub const CHECKPOINT_RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Price rows, and ids, in one record of a checkpoint.
+pub const CHECKPOINT_PRICE_ROWS: usize = 4_096;
+pub const CHECKPOINT_IDS: usize = 4_096;

@@ -5,10 +5,26 @@ use num_rational::Ratio;
 use num_traits::{CheckedAdd, CheckedDiv, CheckedMul, CheckedSub};
 use pannier_protocol::Decimal;
 use pannier_protocol::change::Rounding;
+use serde::{Deserialize, Serialize};
 
 /// An exact number; operations are checked and a `None` is a typed refusal of the line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "(i128, i128)", into = "(i128, i128)")]
 pub struct Exact(Ratio<i128>);
+
+impl From<Exact> for (i128, i128) {
+    fn from(exact: Exact) -> Self {
+        (*exact.0.numer(), *exact.0.denom())
+    }
+}
+
+impl TryFrom<(i128, i128)> for Exact {
+    type Error = &'static str;
+
+    fn try_from((numerator, denominator): (i128, i128)) -> Result<Self, Self::Error> {
+        Self::new(numerator, denominator).ok_or("a denominator is 0")
+    }
+}
 
 impl Exact {
     pub const ZERO: Self = Self(Ratio::new_raw(0, 1));

@@ -4,10 +4,11 @@
 use pannier_protocol::Change;
 use pannier_protocol::ItemId;
 use pannier_protocol::change::SnapshotScope;
+use serde::{Deserialize, Serialize};
 
 /// When a row was stated, within its chain: greater is later, also across epochs. The epoch's number within
 /// the chain (from 0, in the order in which they began) in the upper 16 bits, the source sequence below.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct RowVersion(u64);
 
 impl RowVersion {

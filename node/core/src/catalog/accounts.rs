@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pannier_protocol::change::{Account, PriceScope, SourcingMode, Table};
 use pannier_protocol::{AccountId, CompanyId, Currency, EntitlementId, Partition, TerritoryId};
+use serde::{Deserialize, Serialize};
 
 use super::ownership::select;
 use super::tables::CatalogTables;
@@ -12,7 +13,7 @@ use crate::limits::ANCESTORS_MAX;
 use crate::rows::RowVersion;
 
 /// One account with everything that a lookup for it needs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AccountRecord {
     pub account: AccountNo,
     pub id: AccountId,
@@ -21,6 +22,7 @@ pub struct AccountRecord {
     pub parent: Option<AccountNo>,
     pub root: AccountId,
     /// Of the root: where the family's prices are.
+    #[serde(with = "super::saved::partition")]
     pub partition: Partition,
     /// Group scopes by rank, the best first.
     pub groups: Box<[ScopeNo]>,

@@ -14,9 +14,9 @@ use crate::limits::{DERIVED_LISTS_MAX, LIST_DEPTH_MAX};
 #[derive(Default)]
 pub(super) struct Derived {
     /// Lists that were ever given a parent, by name: numbers are not the same on every node.
-    lists: BTreeMap<CompactString, ScopeNo>,
+    pub(super) lists: BTreeMap<CompactString, ScopeNo>,
     /// Those that a human was told of.
-    told: BTreeSet<CompactString>,
+    pub(super) told: BTreeSet<CompactString>,
 }
 
 impl Derived {

@@ -28,15 +28,15 @@ type Chains = BTreeMap<SourceId, Chain<CatalogRows>>;
 
 /// State and writer of the catalog's tables.
 pub struct Catalog {
-    dictionary: Arc<Dictionary>,
-    board: Arc<Board>,
-    mode: GateMode,
-    chains: BTreeMap<Partition, Chains>,
-    policies: BTreeMap<&'static str, Policy>,
-    derived: Derived,
+    pub(super) dictionary: Arc<Dictionary>,
+    pub(super) board: Arc<Board>,
+    pub(super) mode: GateMode,
+    pub(super) chains: BTreeMap<Partition, Chains>,
+    pub(super) policies: BTreeMap<&'static str, Policy>,
+    pub(super) derived: Derived,
     /// Set once a newer build is needed; nothing is applied from there on.
-    stopped: Option<String>,
-    reader: CatalogReader,
+    pub(super) stopped: Option<String>,
+    pub(super) reader: CatalogReader,
 }
 
 /// What lookups hold of the catalog; cheap to clone.
@@ -44,7 +44,7 @@ pub struct Catalog {
 pub struct CatalogReader {
     tables: Arc<ArcSwap<CatalogTables>>,
     /// By [`slot`].
-    positions: Arc<[Watermark]>,
+    pub(super) positions: Arc<[Watermark]>,
     incarnation: Incarnation,
 }
 
@@ -238,7 +238,7 @@ impl Catalog {
     }
 
     /// One store: a lookup sees the old chains and policies or the new ones.
-    fn publish(&self) {
+    pub(super) fn publish(&self) {
         let published = |partition: Partition| {
             let chains = self.chains.get(&partition).into_iter().flatten();
             let carrying = chains.filter(|(_, chain)| chain.carries_rows());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pannier_protocol::api::ItemType;
 use pannier_protocol::change::{Item, ItemStatus, RelationKind, Table};
 use pannier_protocol::{ClassId, Decimal, EntitlementId, ItemId, Partition};
+use serde::{Deserialize, Serialize};
 
 use super::accounts::AccountContext;
 use super::ownership::select;
@@ -15,7 +16,7 @@ use crate::quantity::Exact;
 use crate::rows::RowVersion;
 
 /// One item with everything that a lookup of it needs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ItemRecord {
     pub item: ItemNo,
     pub id: ItemId,
@@ -34,7 +35,7 @@ pub struct ItemRecord {
 }
 
 /// A unit of the item.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct UomRecord {
     pub uom: UomNo,
     /// Base units in one.
@@ -44,7 +45,7 @@ pub struct UomRecord {
 }
 
 /// A component of a kit.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct KitPart {
     pub item: ItemNo,
     /// Per base unit of the kit, in `uom` of the component.
@@ -53,7 +54,7 @@ pub struct KitPart {
 }
 
 /// An item that may stand for this one.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RelationRecord {
     pub relation: RelationKind,
     pub item: ItemNo,

@@ -2,12 +2,13 @@
 
 use compact_str::CompactString;
 use pannier_protocol::change::{Reference, ReferenceKind};
+use serde::{Deserialize, Serialize};
 
 use crate::dictionary::{AccountNo, Dictionary, ItemNo, UomNo};
 use crate::rows::RowVersion;
 
 /// Whose number it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum NumberOf {
     Customer(AccountNo),
     SharedCustomer,
@@ -26,14 +27,14 @@ impl NumberOf {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) struct ReferenceKey {
     pub of: NumberOf,
     pub number: CompactString,
 }
 
 /// The item behind a number.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ReferenceRecord {
     pub item: ItemNo,
     /// What one of that number is.

@@ -23,12 +23,12 @@ use crate::rows::{RowRejection, Rows, Stated};
 /// The rows of one source in one partition.
 pub struct CatalogRows {
     dictionary: Arc<Dictionary>,
-    items: Records<ItemNo, ItemRecord>,
-    references: Records<ReferenceKey, ReferenceRecord>,
-    accounts: Records<AccountNo, AccountRecord>,
+    pub(super) items: Records<ItemNo, ItemRecord>,
+    pub(super) references: Records<ReferenceKey, ReferenceRecord>,
+    pub(super) accounts: Records<AccountNo, AccountRecord>,
     /// By name; the fold puts them in force, they are kept to be counted and digested.
-    policies: Records<&'static str, Policy>,
-    prices: PriceBook,
+    pub(super) policies: Records<&'static str, Policy>,
+    pub(super) prices: PriceBook,
     digest: Mutex<u128>,
 }
 
@@ -74,7 +74,7 @@ impl CatalogRows {
         self.prices.terms()
     }
 
-    fn add_to_digest(&self, change: u128) {
+    pub(super) fn add_to_digest(&self, change: u128) {
         let mut digest = self.digest.lock().expect("nothing panics while it holds this lock");
         *digest = digest.wrapping_add(change);
     }

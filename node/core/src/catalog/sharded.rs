@@ -47,7 +47,7 @@ impl<K: Eq + Hash, V: Clone> Sharded<K, V> {
 
 /// A record, or the delete that an older upsert must not undo. A tombstone ends with the next snapshot of
 /// its scope.
-enum Slot<T> {
+pub(super) enum Slot<T> {
     Row { record: Arc<T>, version: RowVersion, hash: u128 },
     Gone(RowVersion),
 }
@@ -80,7 +80,7 @@ impl<T> Slot<T> {
 
 /// Whole records by key, each with the version and stable hash of the change that stated it.
 pub(super) struct Records<K, T> {
-    slots: Sharded<K, Slot<T>>,
+    pub(super) slots: Sharded<K, Slot<T>>,
 }
 
 impl<K: Eq + Hash + Clone, T> Records<K, T> {

@@ -16,7 +16,7 @@ use crate::limits::CHAINS_MAX;
 #[derive(Default)]
 pub struct Board {
     /// At most [`CHAINS_MAX`]. A status is changed under this lock where it could be renewed meanwhile.
-    chains: Mutex<Chains>,
+    pub(super) chains: Mutex<Chains>,
 }
 
 type Chains = BTreeMap<Subject, Arc<ChainStatus>>;
@@ -75,7 +75,7 @@ impl Board {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Chains> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Chains> {
         // Nothing that holds the lock can leave the map half changed.
         self.chains.lock().unwrap_or_else(PoisonError::into_inner)
     }

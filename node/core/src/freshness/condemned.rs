@@ -8,6 +8,7 @@
 use pannier_protocol::change::{InvalidateMode, InvalidateScope};
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{SourceSequence, StreamSequence};
+use serde::{Deserialize, Serialize};
 
 use super::ChainStatus;
 use crate::limits::INVALIDATIONS_MAX;
@@ -25,7 +26,7 @@ pub struct RowFacts<'a> {
 }
 
 /// One invalidation in force on one chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Condemned {
     pub scope: InvalidateScope,
     pub mode: InvalidateMode,

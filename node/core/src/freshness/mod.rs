@@ -12,6 +12,7 @@
 mod board;
 mod condemned;
 mod consulted;
+mod saved;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -19,4 +20,5 @@ mod tests;
 pub use board::Board;
 pub use condemned::{Condemned, RowFacts};
 pub use consulted::{Consulted, Standing};
+pub(crate) use saved::SavedStatus;
 pub use status::{ChainState, ChainStatus, Parked};

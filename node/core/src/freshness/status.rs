@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::{ArcSwap, Guard};
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{MarkId, SourceSequence, StreamSequence, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::Condemned;
 use crate::limits::TICKS_PENDING_MAX;
@@ -15,10 +16,10 @@ use crate::rows::RowVersion;
 /// chain of its source write it.
 #[derive(Debug)]
 pub struct ChainStatus {
-    subject: Subject,
-    state: ArcSwap<ChainState>,
+    pub(super) subject: Subject,
+    pub(super) state: ArcSwap<ChainState>,
     /// Serialises writers; by arrival, at most [`TICKS_PENDING_MAX`].
-    ticks: Mutex<VecDeque<PendingTick>>,
+    pub(super) ticks: Mutex<VecDeque<PendingTick>>,
 }
 
 /// What is known of one chain at one moment.
@@ -47,7 +48,7 @@ pub struct ChainState {
 }
 
 /// A snapshot that would remove much, and is not in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parked {
     pub epoch: StreamSequence,
     pub id: MarkId,
@@ -67,8 +68,8 @@ impl ChainState {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct PendingTick {
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct PendingTick {
     epoch: StreamSequence,
     sequence: SourceSequence,
     caught_up_to: Timestamp,
@@ -127,7 +128,7 @@ impl ChainStatus {
         self.update(|state| super::condemned::put(Arc::make_mut(&mut state.condemned), condemned));
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<PendingTick>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, VecDeque<PendingTick>> {
         // Nothing that holds the lock can leave the list half changed.
         self.ticks.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -30,13 +30,13 @@ use crate::rows::{RowRejection, RowVersion, Rows, Stated, is_relative};
 /// The rows of one source on one subject, and how they are kept from being wrong.
 pub struct Chain<R> {
     pub(super) subject: Subject,
-    incarnation: Incarnation,
-    mode: GateMode,
-    gate: SequenceGate,
+    pub(super) incarnation: Incarnation,
+    pub(super) mode: GateMode,
+    pub(super) gate: SequenceGate,
     /// The source's position of the last message.
     pub(super) position: u64,
     /// The source's position of the last row stated live, by table.
-    stated_at: Vec<(Table, u64)>,
+    pub(super) stated_at: Vec<(Table, u64)>,
     /// Whether it has stated, or begun to state, anything that lookups read.
     pub(super) carries_rows: bool,
     /// Some: the chain is suspect.

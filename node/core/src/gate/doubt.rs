@@ -14,7 +14,7 @@ use crate::rows::Rows;
 pub(super) struct Doubt {
     /// The source was asked to send a snapshot, and has not failed with one since.
     pub(super) asked: bool,
-    repeated: Vec<SnapshotScope>,
+    pub(super) repeated: Vec<SnapshotScope>,
 }
 
 impl Doubt {

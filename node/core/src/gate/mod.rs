@@ -21,6 +21,7 @@ mod doubt;
 mod open;
 mod outcome;
 mod read;
+mod saved;
 mod scope;
 mod sequence;
 mod snapshots;
@@ -34,6 +35,7 @@ pub(crate) use chain::open;
 pub use open::OpenChain;
 pub use outcome::Outcome;
 pub use read::{Message, ReadError, Shape, read};
+pub(crate) use saved::{SavedChain, SavedOpen};
 pub use sequence::{Numbered, SequenceGate, Verdict};
 
 /// Whether the gate judges. `Off` applies everything as it comes, repeated, late and forked: it exists to

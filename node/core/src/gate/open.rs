@@ -12,10 +12,10 @@ use crate::freshness::Board;
 /// A chain of decisions, commands or events.
 #[derive(Debug)]
 pub struct OpenChain {
-    incarnation: Incarnation,
-    mode: GateMode,
-    gate: SequenceGate,
-    missing_count: u64,
+    pub(super) incarnation: Incarnation,
+    pub(super) mode: GateMode,
+    pub(super) gate: SequenceGate,
+    pub(super) missing_count: u64,
 }
 
 impl OpenChain {

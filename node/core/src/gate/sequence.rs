@@ -13,11 +13,11 @@ use super::window::DigestWindow;
 #[derive(Debug, Default)]
 pub struct SequenceGate {
     /// The highest claim; what was written under a lower one is fenced.
-    claimed: StreamSequence,
+    pub(super) claimed: StreamSequence,
     /// The claim that the last message was written under; 0: none was ever accepted.
-    epoch: StreamSequence,
-    last: SourceSequence,
-    window: DigestWindow,
+    pub(super) epoch: StreamSequence,
+    pub(super) last: SourceSequence,
+    pub(super) window: DigestWindow,
 }
 
 /// What the gate looks at.

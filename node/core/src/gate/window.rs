@@ -10,7 +10,7 @@ use crate::limits::DIGEST_WINDOW;
 /// missing. Addressed from its end, which is the last message.
 #[derive(Debug, Default)]
 pub(super) struct DigestWindow {
-    digests: VecDeque<Option<MessageDigest>>,
+    pub(super) digests: VecDeque<Option<MessageDigest>>,
 }
 
 impl DigestWindow {

@@ -33,24 +33,24 @@ const RULES_WITH_ORDERS: u32 = 2;
 
 /// State and writer of the ledger's tables.
 pub struct Ledger {
-    dictionary: Arc<Dictionary>,
-    board: Arc<Board>,
-    mode: GateMode,
-    stock: BTreeMap<SourceId, Chain<StockRows>>,
-    promises: Arc<PromiseRows>,
-    control: OpenChain,
+    pub(super) dictionary: Arc<Dictionary>,
+    pub(super) board: Arc<Board>,
+    pub(super) mode: GateMode,
+    pub(super) stock: BTreeMap<SourceId, Chain<StockRows>>,
+    pub(super) promises: Arc<PromiseRows>,
+    pub(super) control: OpenChain,
     /// Of orders by node, and of events by backend.
-    others: BTreeMap<Subject, OpenChain>,
-    orders: Orders,
+    pub(super) others: BTreeMap<Subject, OpenChain>,
+    pub(super) orders: Orders,
     /// In force.
-    rules: u32,
-    clock: Timestamp,
-    stamps_apart_count: u64,
+    pub(super) rules: u32,
+    pub(super) clock: Timestamp,
+    pub(super) stamps_apart_count: u64,
     /// Named by the entry at hand.
     effects_count: u32,
     /// Set once a newer build is needed; nothing is applied from there on.
-    stopped: Option<String>,
-    reader: LedgerReader,
+    pub(super) stopped: Option<String>,
+    pub(super) reader: LedgerReader,
 }
 
 /// What lookups hold of the ledger; cheap to clone.
@@ -58,7 +58,7 @@ pub struct Ledger {
 pub struct LedgerReader {
     tables: Arc<ArcSwap<LedgerTables>>,
     orders: OrdersReader,
-    position: Arc<Watermark>,
+    pub(super) position: Arc<Watermark>,
     incarnation: Incarnation,
 }
 
@@ -345,7 +345,7 @@ impl Ledger {
     }
 
     /// One store: a lookup sees the old chains or the new ones.
-    fn publish(&self) {
+    pub(super) fn publish(&self) {
         let carrying = self.stock.iter().filter(|(_, chain)| chain.carries_rows());
         let chains = carrying.map(|(source, chain)| StockChain {
             source: source.clone(),

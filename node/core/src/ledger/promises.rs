@@ -12,12 +12,13 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use pannier_protocol::{Decimal, LocalDate, Timestamp};
 use rustc_hash::FxBuildHasher;
+use serde::{Deserialize, Serialize};
 
 use crate::dictionary::{ItemNo, ScopeNo, UomNo, WarehouseNo};
 use crate::limits::TABLE_SHARDS_STOCK;
 
 /// From when on something was promised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum When {
     /// It is on the shelf.
     Now,
@@ -28,7 +29,7 @@ pub enum When {
 }
 
 /// A quantity of one item that is spoken for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Promised {
     pub warehouse: WarehouseNo,
     pub when: When,
@@ -43,7 +44,7 @@ pub struct Promised {
 /// All that is promised of one item, by warehouse.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ItemPromises {
-    promised: Box<[Promised]>,
+    pub(super) promised: Box<[Promised]>,
 }
 
 impl ItemPromises {
@@ -56,9 +57,9 @@ impl ItemPromises {
 
 /// The table; one writer, many readers.
 pub struct PromiseRows {
-    items: DashMap<ItemNo, Arc<ItemPromises>, FxBuildHasher>,
+    pub(super) items: DashMap<ItemNo, Arc<ItemPromises>, FxBuildHasher>,
     /// What orders use up of caps, in each cap's own basis.
-    caps: DashMap<(ScopeNo, Option<ItemNo>), Decimal, FxBuildHasher>,
+    pub(super) caps: DashMap<(ScopeNo, Option<ItemNo>), Decimal, FxBuildHasher>,
 }
 
 impl Default for PromiseRows {

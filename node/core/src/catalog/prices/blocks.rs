@@ -34,6 +34,13 @@ pub(super) struct Cursor {
 const STEPS: usize = 6;
 
 impl Blocks {
+    /// Of rows that are sorted already: nothing is searched or moved.
+    pub(super) fn of_sorted(rows: Vec<Row>) -> Self {
+        let blocks =
+            rows.chunks(BLOCK_ROWS_MAX).map(|rows| Block { first: rows[0].place, rows: rows.into() });
+        Self { blocks: blocks.collect(), rows_count: rows.len() as u64 }
+    }
+
     pub(super) fn rows_count(&self) -> u64 {
         self.rows_count
     }

@@ -17,9 +17,9 @@ use crate::limits::{LIST_DEPTH_MAX, SCOPE_SHARDS};
 use crate::rows::{RowRejection, RowVersion, Stated};
 
 pub(crate) struct PriceBook {
-    dictionary: Arc<Dictionary>,
-    terms: Arc<TermsTable>,
-    scopes: Sharded<ScopeNo, Arc<Scope>>,
+    pub(super) dictionary: Arc<Dictionary>,
+    pub(super) terms: Arc<TermsTable>,
+    pub(super) scopes: Sharded<ScopeNo, Arc<Scope>>,
     index: Sharded<Served, Arc<[ScopeNo]>>,
 }
 
@@ -148,7 +148,7 @@ impl PriceBook {
     }
 
     /// Puts each scope in place of the one before, then the index; by how much the digest changes.
-    fn replace(&self, scopes: Vec<Arc<Scope>>) -> u128 {
+    pub(super) fn replace(&self, scopes: Vec<Arc<Scope>>) -> u128 {
         let mut digest = 0_u128;
         let mut index: FxHashMap<Served, Vec<ScopeNo>> = FxHashMap::default();
         for scope in scopes {

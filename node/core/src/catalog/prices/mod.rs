@@ -5,6 +5,7 @@ mod book;
 mod digest;
 mod edit;
 mod row;
+mod saved;
 mod scope;
 mod terms;
 
@@ -13,6 +14,8 @@ use pannier_protocol::change::PriceScope;
 pub(crate) use book::Served;
 pub(super) use book::{Part, PriceBook};
 pub use row::{Place, Pricing, Row, Target};
+pub(super) use saved::FrozenPrices;
+pub(crate) use saved::{SavedScope, SavedScopes};
 pub use scope::{DatedRow, Header, Scope};
 pub use terms::Terms;
 pub(crate) use terms::TermsTable;

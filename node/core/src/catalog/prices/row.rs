@@ -4,20 +4,21 @@ use std::sync::Arc;
 
 use pannier_protocol::change::{Break, Method, PriceKey, PriceRow};
 use pannier_protocol::{Currency, Decimal, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::terms::{Terms, TermsNo, TermsTable};
 use crate::dictionary::{ClassNo, Dictionary, ItemNo, UomNo, WarehouseNo};
 use crate::rows::RowVersion;
 
 /// An item or a product class. Item numbers stay below 2^31: the upper half is classes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Target(u32);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Target(pub(super) u32);
 
 /// The number that stands for "none" in a place.
-const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = u32::MAX;
 
 impl Target {
-    const CLASS: u32 = 1 << 31;
+    pub(super) const CLASS: u32 = 1 << 31;
 
     pub fn item(item: ItemNo) -> Self {
         assert!(item.0 < Self::CLASS, "fewer than 2^31 items are interned");
@@ -44,11 +45,11 @@ impl Target {
 }
 
 /// What a row prices; rows are sorted by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     pub target: Target,
-    warehouse: u32,
-    uom: u32,
+    pub(super) warehouse: u32,
+    pub(super) uom: u32,
 }
 
 impl Place {
@@ -89,29 +90,31 @@ impl Place {
 }
 
 /// Which row of its scope: of two with one identity the later replaces the earlier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) struct RowKey {
     pub place: Place,
     pub currency: Currency,
+    #[serde(with = "crate::checkpoint::instant")]
     pub start: Timestamp,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Row {
     pub place: Place,
     pub(super) terms: TermsNo,
     /// Of the first break.
     value: Decimal,
     pub version: RowVersion,
-    extra: Option<Arc<Extra>>,
+    #[serde(with = "crate::checkpoint::shared_option")]
+    pub(super) extra: Option<Arc<Extra>>,
 }
 
 /// Of rows that are more than one fixed price of one unit from 0 on.
-#[derive(Debug, PartialEq)]
-struct Extra {
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Extra {
     per: u32,
     method: Method,
-    break_uom: Option<UomNo>,
+    pub(super) break_uom: Option<UomNo>,
     breaks: Box<[Break]>,
 }
 

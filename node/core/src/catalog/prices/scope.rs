@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pannier_protocol::change::{PriceScope, ScopeHeader, ScopeMember};
 use pannier_protocol::{Currency, Decimal, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::blocks::{Blocks, Cursor};
 use super::row::{Place, Row, RowKey, Target};
@@ -29,15 +30,18 @@ pub struct Scope {
 }
 
 /// Whom a scope serves and when.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Header {
+    #[serde(with = "crate::checkpoint::instant")]
     pub start: Timestamp,
+    #[serde(with = "crate::checkpoint::instant")]
     pub end: Timestamp,
     /// Account and group scopes.
     pub members: Box<[ScopeNo]>,
     /// Of a list: where prices come from that it lacks, and times what.
     pub parent: Option<(ScopeNo, Decimal)>,
     pub version: RowVersion,
+    #[serde(with = "crate::checkpoint::wide")]
     pub(super) hash: u128,
 }
 

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use pannier_protocol::{Currency, DateEdge, LocalDate, Timestamp, Zone};
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 /// In force from `start` (inclusive) to `end` (exclusive).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +20,8 @@ pub struct Terms {
 }
 
 /// A number of interned terms; the number says nothing of their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TermsNo(u32);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TermsNo(pub(super) u32);
 
 type Edge = Option<(LocalDate, bool, String)>;
 
@@ -28,7 +29,7 @@ type Edge = Option<(LocalDate, bool, String)>;
 #[derive(Default)]
 pub(crate) struct TermsTable {
     numbers: Mutex<FxHashMap<(Currency, Edge, Edge), u32>>,
-    terms: boxcar::Vec<Terms>,
+    pub(super) terms: boxcar::Vec<Terms>,
 }
 
 impl TermsTable {

@@ -15,7 +15,7 @@ use super::stock::{Stock, sum};
 use crate::ledger::CapRow;
 use crate::ledger::stock::{covers, named};
 
-pub(super) type CapKey = (SourceId, ContractId, Option<ItemId>);
+pub(crate) type CapKey = (SourceId, ContractId, Option<ItemId>);
 
 /// How much a figure does not contain of what one line of an order uses: of `amount`, which is for all that was ordered,
 /// the share that was accepted and not cancelled.

@@ -3,17 +3,17 @@
 
 use pannier_protocol::order::KeyedBy;
 use pannier_protocol::{AccountId, Fingerprint, HoldId, IdempotencyKey, OrderId, StreamSequence, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A key belongs to an account and an operation.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KeyId {
     pub account: AccountId,
     pub operation: Operation,
     pub key: IdempotencyKey,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
     PlaceOrder,
@@ -24,7 +24,7 @@ pub enum Operation {
 }
 
 /// What became of the first command with a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRecord {
     pub fingerprint: Fingerprint,
     pub outcome: KeyOutcome,
@@ -33,7 +33,7 @@ pub struct KeyRecord {
     pub until: Timestamp,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyOutcome {
     Order(OrderId),
@@ -45,7 +45,7 @@ pub enum KeyOutcome {
 }
 
 /// What became of the first act of an operator with a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActRecord {
     pub fingerprint: Fingerprint,
     pub outcome: ActOutcome,
@@ -54,7 +54,7 @@ pub struct ActRecord {
     pub until: Timestamp,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActOutcome {
     /// In one sentence, what changed.

@@ -27,6 +27,7 @@ mod overlay;
 mod place;
 mod record;
 mod routing;
+mod saved;
 mod state;
 mod stock;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub use life::{following, is_closed, may, name as state_name};
 pub use outbox::{Alarm, AlarmKind, OutboxEntries, OutboxEntry};
 pub use record::{Allocation, HoldRecord, LineRecord, OrderRecord, Promise, Take};
 pub use routing::{Rerouted, RoutingRecord, dry_run};
+pub(crate) use saved::{FrozenOrders, SavedOrders};
 pub use state::{CellName, ClosedOrder, OrdersReader, Overcommit, RoutingInForce};
 pub use stock::StockChains;
 pub use timeline::Stretch;

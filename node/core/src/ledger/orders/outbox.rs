@@ -4,9 +4,9 @@
 
 use pannier_protocol::order::{Dispatch, DispatchKind, OrderId};
 use pannier_protocol::{EffectId, SourceId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutboxEntry {
     Dispatch(Box<Dispatch>),
@@ -14,7 +14,7 @@ pub enum OutboxEntry {
     Alarm(Alarm),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {
     pub kind: AlarmKind,
     pub order: Option<OrderId>,
@@ -22,7 +22,7 @@ pub struct Alarm {
     pub reason: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlarmKind {
     /// An order is held for review.

@@ -10,14 +10,14 @@ use pannier_protocol::{
     Decimal, DocumentId, EffectId, ItemId, LineId, LocalDate, SourceId, StreamSequence, Timestamp, UomCode,
     WarehouseId,
 };
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::limits::ORDER_STEPS_MAX;
 
 /// An order, from the entry that placed it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OrderRecord {
-    #[serde(serialize_with = "shared")]
+    #[serde(with = "crate::checkpoint::shared")]
     pub placed: Arc<PlaceOrder>,
     /// What an operator made of `placed.facts`, which stay as they were.
     pub edited: Option<Box<OrderRequestFacts>>,
@@ -40,12 +40,8 @@ pub struct OrderRecord {
     pub steps: Vec<OrderStep>,
 }
 
-fn shared<T: Serialize, S: Serializer>(value: &Arc<T>, serializer: S) -> Result<S::Ok, S::Error> {
-    T::serialize(value, serializer)
-}
-
 /// A line and what was promised of it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LineRecord {
     pub line: LineId,
     pub state: OrderLineState,
@@ -62,7 +58,7 @@ pub struct LineRecord {
 }
 
 /// One part of a line, with what it takes of stock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allocation {
     /// In the line's unit.
     pub units: Decimal,
@@ -72,7 +68,7 @@ pub struct Allocation {
 }
 
 /// From when on something is promised; [`super::super::When`] in words of the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Promise {
     Now,
@@ -81,7 +77,7 @@ pub enum Promise {
 }
 
 /// What an allocation takes of one item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Take {
     pub item: ItemId,
     /// The base unit at the time of the promise.
@@ -102,9 +98,9 @@ impl Take {
 }
 
 /// Stock that is kept for an account.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HoldRecord {
-    #[serde(serialize_with = "shared")]
+    #[serde(with = "crate::checkpoint::shared")]
     pub placed: Arc<PlaceHold>,
     pub position: StreamSequence,
     pub state: HoldState,

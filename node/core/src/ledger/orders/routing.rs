@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pannier_protocol::api::OrderState;
 use pannier_protocol::order::{PlaceOrder, RouteRule};
 use pannier_protocol::{MarkId, OrderId, SourceId, StreamSequence, WarehouseId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::record::LineRecord;
 use super::state::OrdersReader;
@@ -13,7 +13,7 @@ use super::{OrderRecord, is_closed};
 use crate::limits::REROUTED_SHOWN_MAX;
 
 /// The rules in force, and who put them there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoutingRecord {
     pub rules: Vec<RouteRule>,
     pub by: MarkId,

@@ -13,7 +13,7 @@ use pannier_protocol::{
     Timestamp,
 };
 use rustc_hash::FxBuildHasher;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::keys::{ActRecord, KeyId, KeyRecord};
@@ -39,7 +39,7 @@ impl<K: Eq + std::hash::Hash + Ord + Clone + Serialize, V: Serialize> Records<K,
     }
 
     /// In the order of keys.
-    fn sorted(&self) -> Vec<(K, Arc<V>)> {
+    pub(super) fn sorted(&self) -> Vec<(K, Arc<V>)> {
         let mut all: Vec<_> = self.0.iter().map(|it| (it.key().clone(), Arc::clone(it.value()))).collect();
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
         all
@@ -68,7 +68,7 @@ impl<K: Eq + std::hash::Hash + Ord + Clone + Serialize, V: Serialize> Records<K,
     }
 
     /// Returns by how much the digest moves.
-    fn set(&self, key: K, record: Option<Arc<V>>) -> u128 {
+    pub(super) fn set(&self, key: K, record: Option<Arc<V>>) -> u128 {
         let hash = |record: &Arc<V>| hash_of(&(&key, &**record));
         let after = record.as_ref().map_or(0, hash);
         let before = match record {
@@ -102,14 +102,14 @@ pub(super) struct Shared {
 }
 
 /// A cell by its names.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CellName {
     pub item: CompactString,
     pub warehouse: CompactString,
 }
 
 /// More is promised of a cell than there is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overcommit {
     pub cell: CellName,
     /// The entry since which it is so.
@@ -127,7 +127,7 @@ impl RoutingInForce {
 }
 
 /// What stays of an order that is over, as long as its key does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClosedOrder {
     pub account: AccountId,
     pub key: IdempotencyKey,
@@ -201,15 +201,15 @@ impl OrdersReader {
 }
 
 /// Who promised something of an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Owner {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Owner {
     Order(OrderId),
     Hold(HoldId),
 }
 
 /// What ends by itself, and when.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Due {
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Due {
     HoldEnds(HoldId),
     KeyEnds(KeyId),
     ActEnds(IdempotencyKey),
@@ -219,10 +219,10 @@ pub(super) enum Due {
 }
 
 /// Account, purchase order, and the hash of the lines.
-pub(super) type DuplicateKey = (AccountId, PurchaseOrder, Fingerprint);
+pub(crate) type DuplicateKey = (AccountId, PurchaseOrder, Fingerprint);
 
 /// State that only the fold reads.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Index {
     pub(super) due: BTreeSet<(Timestamp, Due)>,
     /// Who has something open of an item, so that a change of it looks at few orders.

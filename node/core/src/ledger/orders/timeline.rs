@@ -38,6 +38,15 @@ pub struct Stretch {
 }
 
 impl Timeline {
+    /// The last step that is not kept any more.
+    pub(super) fn forgotten(&self) -> Option<EffectId> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).forgotten
+    }
+
+    pub(super) fn forget(&self, up_to: Option<EffectId>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).forgotten = up_to;
+    }
+
     /// What an order's steps were, and are now.
     pub(super) fn note(&self, order: OrderId, before: &[OrderStep], after: &[OrderStep]) {
         let last = before.last().map(|step| step.id);

@@ -8,6 +8,7 @@ use pannier_protocol::change::{
 };
 use pannier_protocol::{Currency, Decimal};
 use rustc_hash::FxBuildHasher;
+use serde::{Deserialize, Serialize};
 
 use super::reflects::merged;
 use super::row::RowHash;
@@ -16,7 +17,7 @@ use crate::limits::TABLE_SHARDS_SMALL;
 use crate::rows::RowVersion;
 
 /// Limit and balance of one account.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreditRow {
     pub currency: Currency,
     /// `None`: no limit.
@@ -25,22 +26,24 @@ pub struct CreditRow {
     pub balance: Decimal,
     pub blocked: bool,
     /// Which orders of ours `balance` contains already.
+    #[serde(with = "crate::checkpoint::shared_option")]
     pub reflects: Option<Arc<Reflected>>,
     pub version: RowVersion,
-    hash: RowHash,
+    pub(super) hash: RowHash,
 }
 
 /// How much a contract gives, and what its source counts as consumed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapRow {
     pub basis: CapBasis,
     pub limit: Decimal,
     pub consumed: Decimal,
     pub past: CapPast,
     /// Which orders of ours `consumed` contains already.
+    #[serde(with = "crate::checkpoint::shared_option")]
     pub reflects: Option<Arc<Reflected>>,
     pub version: RowVersion,
-    hash: RowHash,
+    pub(super) hash: RowHash,
 }
 
 impl CapRow {
@@ -52,9 +55,9 @@ impl CapRow {
 
 /// A map whose rows are counted by their hashes.
 pub(super) struct Balances {
-    credit: DashMap<AccountNo, CreditRow, FxBuildHasher>,
+    pub(super) credit: DashMap<AccountNo, CreditRow, FxBuildHasher>,
     /// Without an item: over all items of the contract.
-    caps: DashMap<(ScopeNo, Option<ItemNo>), CapRow, FxBuildHasher>,
+    pub(super) caps: DashMap<(ScopeNo, Option<ItemNo>), CapRow, FxBuildHasher>,
 }
 
 impl Balances {

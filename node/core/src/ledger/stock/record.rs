@@ -2,20 +2,21 @@
 
 use pannier_protocol::change::{Lot, Receipt, Reflected};
 use pannier_protocol::{Decimal, LocalDate, SupplyReference};
+use serde::{Deserialize, Serialize};
 
 use super::row::{RowHash, find};
 use crate::dictionary::{ClassNo, UomNo, WarehouseNo};
 use crate::rows::RowVersion;
 
 /// Everything that one source says of one item's stock; each list is sorted by its key.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemStock {
     pub(super) cells: Vec<StockCell>,
     /// What most items lack.
     pub(super) beside: Option<Box<Beside>>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Beside {
     pub(super) supply: Vec<SupplyLine>,
     pub(super) lots: Vec<CellLots>,
@@ -25,7 +26,7 @@ pub(super) struct Beside {
 }
 
 /// What is at one warehouse, in the unit that the source stated.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StockCell {
     pub warehouse: WarehouseNo,
     pub uom: UomNo,
@@ -44,14 +45,14 @@ pub struct StockCell {
 }
 
 /// What most cells lack.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CellBeside {
     pub(super) receipts: Vec<Receipt>,
     pub(super) reflects: Option<Reflected>,
 }
 
 /// Stock to come on one line of a purchase order or transfer; negative: dated demand.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupplyLine {
     pub warehouse: WarehouseNo,
     pub uom: UomNo,
@@ -66,7 +67,7 @@ pub struct SupplyLine {
 }
 
 /// The lots of one cell.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CellLots {
     pub warehouse: WarehouseNo,
     pub uom: UomNo,
@@ -76,7 +77,7 @@ pub struct CellLots {
 }
 
 /// What is kept back from promises at one warehouse.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SafetyStock {
     pub warehouse: WarehouseNo,
     pub uom: UomNo,
@@ -86,7 +87,7 @@ pub struct SafetyStock {
 }
 
 /// Whether orders may promise more of the item than there is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Oversell {
     pub allowed: bool,
     pub version: RowVersion,

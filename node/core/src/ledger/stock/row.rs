@@ -5,12 +5,13 @@ use std::cmp::Ordering;
 use pannier_protocol::SupplyReference;
 use pannier_protocol::change::{Change, Table};
 use pannier_protocol::codec::change_hash;
+use serde::{Deserialize, Serialize};
 
 use super::record::{CellLots, Oversell, SafetyStock, StockCell, SupplyLine};
 use crate::dictionary::WarehouseNo;
 
 /// Hash of a row's canonical encoding; two words, so that a row is aligned to 8 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RowHash([u64; 2]);
 
 impl RowHash {

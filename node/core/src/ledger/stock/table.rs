@@ -19,8 +19,8 @@ use crate::rows::{RowRejection, Rows, Stated};
 /// The rows of one source: cells, supply, lots, safety stock, credit and caps.
 pub struct StockRows {
     dictionary: Arc<Dictionary>,
-    items: DashMap<ItemNo, Arc<ItemStock>, FxBuildHasher>,
-    balances: Balances,
+    pub(super) items: DashMap<ItemNo, Arc<ItemStock>, FxBuildHasher>,
+    pub(super) balances: Balances,
     /// Written by the writer alone.
     digest: Mutex<u128>,
 }
@@ -54,7 +54,7 @@ impl StockRows {
         self.balances.caps_count() > 0
     }
 
-    fn add_to_digest(&self, moved: u128) {
+    pub(super) fn add_to_digest(&self, moved: u128) {
         let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
         *digest = digest.wrapping_add(moved);
     }

@@ -4,5 +4,6 @@ mod acts;
 mod holds;
 mod life;
 mod overlay;
+mod saved;
 mod verdicts;
 mod world;
