@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::mapping::{Mapping, MappingError};
 use super::table::FileTable;
+use crate::document::{self, DocumentError};
 use crate::limits::FILE_BYTES_DEFAULT;
 
 /// The whole document.
@@ -27,7 +28,7 @@ pub struct FilesConfig {
     pub folder: PathBuf,
     /// The adapter's own durable state: one file.
     pub state: PathBuf,
-    #[serde(default = "default_nats")]
+    #[serde(default = "document::default_nats")]
     pub nats: String,
     #[serde(default)]
     pub prefix: Prefix,
@@ -48,10 +49,6 @@ pub struct FilesConfig {
     pub files: Vec<FileConfig>,
 }
 
-fn default_nats() -> String {
-    "nats://127.0.0.1:4222".to_owned()
-}
-
 fn default_poll_ms() -> u64 {
     1_000
 }
@@ -67,15 +64,8 @@ fn default_file_bytes_max() -> u64 {
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("cannot read {}: check the path and its permissions", path.display())]
-    Read {
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-    /// The parser's text names line, column and key.
-    #[error("{0}")]
-    Toml(#[from] toml::de::Error),
+    #[error(transparent)]
+    Document(#[from] DocumentError),
     #[error(transparent)]
     Mapping(#[from] MappingError),
 }
@@ -83,9 +73,7 @@ pub enum ConfigError {
 impl FilesConfig {
     /// Reads and checks a document; relative paths in it are taken from its own folder.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let mut config = Self::parse(&text)?;
+        let mut config = Self::parse(&document::read(path)?)?;
         let base = path.parent().unwrap_or(Path::new("."));
         config.folder = base.join(&config.folder);
         config.state = base.join(&config.state);
@@ -94,7 +82,7 @@ impl FilesConfig {
 
     /// Checks a document's text.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text)?;
+        let config: Self = document::parse(text)?;
         config.mappings()?;
         Ok(config)
     }

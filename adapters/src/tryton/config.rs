@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::rest::{Rest, RestConfigError};
 use super::source::{CatalogConfig, PollConfig, ReplicationConfig};
+use crate::document::{self, DocumentError};
 use crate::limits::{
     INTERVAL_MS_MIN, ORDERS_AGAIN_MS_MIN, PROGRESS_OVERLAP_MS_DEFAULT, PROGRESS_POLL_MS_DEFAULT,
     PROGRESS_RECONCILE_MS_DEFAULT, REST_REQUEST_MAX_DEFAULT, SINK_CALL_MAX_DEFAULT, SINK_ORDERS_MAX,
@@ -28,7 +29,7 @@ pub struct TrytonConfig {
     pub backend: Option<SourceId>,
     /// A folder for the adapter's own durable state.
     pub state: PathBuf,
-    #[serde(default = "default_nats")]
+    #[serde(default = "document::default_nats")]
     pub nats: String,
     #[serde(default)]
     pub prefix: Prefix,
@@ -107,10 +108,6 @@ impl Default for OrdersConfig {
     }
 }
 
-fn default_nats() -> String {
-    "nats://127.0.0.1:4222".to_owned()
-}
-
 fn default_request_ms_max() -> u64 {
     u64::try_from(REST_REQUEST_MAX_DEFAULT.as_millis()).unwrap_or(u64::MAX)
 }
@@ -118,15 +115,8 @@ fn default_request_ms_max() -> u64 {
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("cannot read {}: check the path and its permissions", path.display())]
-    Read {
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-    /// The parser's text names line, column and key.
-    #[error("{0}")]
-    Toml(#[from] toml::de::Error),
+    #[error(transparent)]
+    Document(#[from] DocumentError),
     #[error("{0}")]
     Value(String),
     #[error(transparent)]
@@ -136,7 +126,7 @@ pub enum ConfigError {
 impl TrytonConfig {
     /// Reads and checks a document; relative paths in it are taken from its own folder.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let mut config = Self::parse(&read(path)?)?;
+        let mut config = Self::parse(&document::read(path)?)?;
         let base = path.parent().unwrap_or(Path::new("."));
         config.state = base.join(&config.state);
         config.key_file = config.key_file.map(|file| base.join(file));
@@ -148,7 +138,7 @@ impl TrytonConfig {
 
     /// Checks a document's text.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text)?;
+        let config: Self = document::parse(text)?;
         config.check().map_err(ConfigError::Value)?;
         Rest::new(&config.url, "", config.company, config.request_max())?;
         Ok(config)
@@ -184,7 +174,7 @@ impl TrytonConfig {
     pub fn rest(&self) -> Result<Rest, ConfigError> {
         let key = match (&self.key, &self.key_file) {
             (Some(Key(key)), _) => key.clone(),
-            (None, Some(file)) => read(file)?.trim().to_owned(),
+            (None, Some(file)) => document::read(file)?.trim().to_owned(),
             (None, None) => {
                 let text = "key: missing; set key_file, key, or PANNIER_TRYTON_KEY";
                 return Err(ConfigError::Value(text.to_owned()));
@@ -205,10 +195,6 @@ impl OrdersConfig {
             ..SinkLimits::default()
         }
     }
-}
-
-fn read(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

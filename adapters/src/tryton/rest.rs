@@ -3,7 +3,6 @@
 //! Only an answer that says of itself, by status and content type, that it is one and that can be read as what was
 //! asked for counts as done. Everything else is a failure, told apart by whether the request may have been carried out.
 
-use std::error::Error;
 use std::time::Duration;
 
 use base64::Engine;
@@ -19,6 +18,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use crate::cause::causes;
 use crate::limits::{REST_ANSWER_BYTES_MAX, REST_ROWS_DEFAULT, REST_TEXT_CHARS_MAX};
 
 /// Why an address or a key cannot be used.
@@ -324,17 +324,6 @@ fn shortened(text: &str) -> String {
     let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
     let one_line = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     one_line.chars().take(REST_TEXT_CHARS_MAX).collect()
-}
-
-/// An error with what it comes from: the outermost only says that something went wrong.
-fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use pannier_protocol::subject::Prefix;
 use serde::Deserialize;
 
 use super::signature::{SecretError, Secrets};
+use crate::document::{self, DocumentError};
 use crate::limits::{
     INTERVAL_MS_MIN, WEBHOOK_AT_ONCE_DEFAULT, WEBHOOK_AT_ONCE_MAX, WEBHOOK_GIVE_UP_DEFAULT,
     WEBHOOK_POLL_MS_DEFAULT, WEBHOOK_REQUEST_MAX_DEFAULT, WEBHOOK_RETRY_DELAY_MAX_DEFAULT,
@@ -37,7 +38,7 @@ pub struct WebhookConfig {
     #[serde(default = "default_nodes")]
     pub nodes: Vec<String>,
     /// For the review list.
-    #[serde(default = "default_nats")]
+    #[serde(default = "document::default_nats")]
     pub nats: String,
     #[serde(default)]
     pub prefix: Prefix,
@@ -60,10 +61,6 @@ pub struct WebhookConfig {
 
 fn default_nodes() -> Vec<String> {
     vec!["http://127.0.0.1:8081".to_owned()]
-}
-
-fn default_nats() -> String {
-    "nats://127.0.0.1:4222".to_owned()
 }
 
 fn default_poll_ms() -> u64 {
@@ -93,15 +90,8 @@ fn millis(duration: Duration) -> u64 {
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("cannot read {}: check the path and its permissions", path.display())]
-    Read {
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-    /// The parser's text names line, column and key.
-    #[error("{0}")]
-    Toml(#[from] toml::de::Error),
+    #[error(transparent)]
+    Document(#[from] DocumentError),
     #[error("{0}")]
     Value(String),
     #[error(transparent)]
@@ -111,7 +101,7 @@ pub enum ConfigError {
 impl WebhookConfig {
     /// Reads and checks a document, `insecure` if either says so; relative paths in it are taken from its own folder.
     pub fn load(path: &Path, insecure: bool) -> Result<Self, ConfigError> {
-        let mut config: Self = toml::from_str(&read(path)?)?;
+        let mut config: Self = document::parse(&document::read(path)?)?;
         config.insecure |= insecure;
         config.check().map_err(ConfigError::Value)?;
         let base = path.parent().unwrap_or(Path::new("."));
@@ -122,7 +112,7 @@ impl WebhookConfig {
 
     /// Checks a document's text.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text)?;
+        let config: Self = document::parse(text)?;
         config.check().map_err(ConfigError::Value)?;
         Ok(config)
     }
@@ -168,8 +158,8 @@ impl WebhookConfig {
 
     /// Reads the files of the secrets.
     pub fn secrets(&self) -> Result<Secrets, ConfigError> {
-        let texts: Result<Vec<String>, ConfigError> =
-            self.secret_files.iter().map(|file| read(file)).collect();
+        let texts: Result<Vec<String>, DocumentError> =
+            self.secret_files.iter().map(|file| document::read(file)).collect();
         Ok(Secrets::new(texts?.iter().map(String::as_str))?)
     }
 
@@ -181,10 +171,6 @@ impl WebhookConfig {
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse();
     host == "localhost" || address.is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
-fn read(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

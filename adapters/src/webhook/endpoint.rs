@@ -1,7 +1,5 @@
 //! One delivery: a signed POST, and what its answer says about the receiver.
 
-use std::error::Error;
-
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderName, Request, StatusCode, Uri};
@@ -14,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use super::config::{ConfigError, WebhookConfig};
 use super::event::Event;
 use super::signature::Secrets;
+use crate::cause::causes;
 use crate::limits::{WEBHOOK_ANSWER_BYTES_MAX, WEBHOOK_CONNECTION_IDLE_MAX};
 use crate::runner::now;
 use crate::runner::sink::BackendError;
@@ -115,17 +114,6 @@ fn judged(status: StatusCode) -> Result<(), BackendError> {
         // A refusal too: a receiver that was set up wrong is set right, and then takes what it refused.
         _ => Err(BackendError::Transient(text())),
     }
-}
-
-/// An error with what it comes from: the outermost only says that something went wrong.
-fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use pannier_protocol::ListId;
 use serde::Deserialize;
 
+use crate::document;
 use crate::limits::{
     INTERVAL_MS_MIN, POLL_CATALOG_MS_DEFAULT, POLL_MS_DEFAULT, POLL_OVERLAP_MS_DEFAULT,
     POLL_RECONCILE_MS_DEFAULT, SOURCE_TICK_MS_DEFAULT,
@@ -125,11 +126,7 @@ impl ReplicationConfig {
     pub(super) fn password(&self) -> Result<String, ConfigError> {
         match (&self.password, &self.password_file) {
             (Some(Key(password)), _) => Ok(password.clone()),
-            (None, Some(path)) => {
-                let read = std::fs::read_to_string(path);
-                let error = |source| ConfigError::Read { path: path.clone(), source };
-                Ok(read.map_err(error)?.trim().to_owned())
-            }
+            (None, Some(file)) => Ok(document::read(file)?.trim().to_owned()),
             (None, None) => Ok(String::new()),
         }
     }
