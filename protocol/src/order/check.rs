@@ -27,8 +27,10 @@ impl OrderEvent {
         match self {
             Self::Progressed(progressed) => check_progress(&progressed.lines),
             Self::Failed(failed) => ensure(failed.generation > 0, "generation", "generations start at 1"),
+            Self::Cancelled(event) => {
+                ensure(event.generation != Some(0), "generation", "generations start at 1")
+            }
             Self::Acknowledged(event) => ensure(event.generation > 0, "generation", "generations start at 1"),
-            Self::Cancelled(_) => Ok(()),
         }
     }
 }

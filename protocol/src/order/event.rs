@@ -80,6 +80,9 @@ pub struct LineProgress {
 #[serde(deny_unknown_fields)]
 pub struct OrderCancelled {
     pub order: OrderId,
+    /// Of the cancel that was carried out; none where the backend cancelled by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
     #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
     pub reason: String,
 }

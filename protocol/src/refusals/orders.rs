@@ -104,6 +104,7 @@ fn events_and_decisions_say_what_is_wrong() {
     let first = "generations start at 1";
     check_field(EVENT, "event.acknowledged", ("/generation", json!(0)), &format!("generation: {first}"));
     check_field(EVENT, "event.failed", ("/generation", json!(0)), &format!("generation: {first}"));
+    check_field(EVENT, "event.cancelled", ("/generation", json!(0)), &format!("generation: {first}"));
     for quantity in ["shipped", "cancelled", "returned", "restocked"] {
         let field = (&*format!("/lines/0/{quantity}"), json!("-1"));
         let want = format!("lines.{quantity}: must not be negative");

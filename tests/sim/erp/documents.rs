@@ -66,25 +66,30 @@ impl Erp {
                 let class = if random.chance(50) { FailureClass::Business } else { FailureClass::Poison };
                 self.fail(&dispatch, class)
             }
-            DispatchKind::Create => self.create(&dispatch, promises),
+            DispatchKind::Create => self.create(&dispatch, is_superseded(broker, &dispatch), promises),
             DispatchKind::Cancel => match self.documents.get(&order) {
+                Some(document) if document.cancelled => self.refuse(&dispatch),
                 Some(document) if document.is_shipped() => self.fail(&dispatch, FailureClass::Business),
-                Some(_) => self.cancel_order(order),
-                None => {
-                    self.refused.insert(order, generation);
-                    self.tell_cancelled(dispatch.backend.as_str(), order);
-                }
+                Some(_) => self.cancel_order(order, Some(generation)),
+                None => self.refuse(&dispatch),
             },
         }
         Some(format!("{subject} is taken"))
     }
 
-    fn create(&mut self, dispatch: &Dispatch, promises: &OrdersReader) {
+    /// There is nothing of the order to cancel, nor will there be.
+    fn refuse(&mut self, cancel: &Dispatch) {
+        self.refused.insert(cancel.order, cancel.generation);
+        self.tell_cancelled(cancel.backend.as_str(), cancel.order, Some(cancel.generation));
+    }
+
+    fn create(&mut self, dispatch: &Dispatch, is_superseded: bool, promises: &OrdersReader) {
         let order = dispatch.order;
-        if self.refused.get(&order).is_some_and(|below| dispatch.generation < *below) {
+        let known = self.documents.get(&order).filter(|it| !it.cancelled);
+        let refused = self.refused.get(&order).is_some_and(|below| dispatch.generation < *below);
+        if refused || (is_superseded && known.is_none()) {
             return;
         }
-        let known = self.documents.get(&order).filter(|it| !it.cancelled);
         let elsewhere = known.is_some_and(|it| it.backend != dispatch.backend.as_str());
         if known.is_none() || elsewhere {
             self.numbers += 1;
@@ -111,10 +116,10 @@ impl Erp {
         self.tell(dispatch.backend.as_str(), OrderEvent::Failed(failed));
     }
 
-    fn tell_cancelled(&mut self, backend: &str, order: OrderId) {
+    fn tell_cancelled(&mut self, backend: &str, order: OrderId, generation: Option<u32>) {
         self.counted_from.remove(&order);
         let reason = "as asked".to_owned();
-        self.tell(backend, OrderEvent::Cancelled(OrderCancelled { order, reason }));
+        self.tell(backend, OrderEvent::Cancelled(OrderCancelled { order, generation, reason }));
     }
 
     fn tell_progress(&mut self, order: OrderId, with_position: bool) {
@@ -209,7 +214,7 @@ impl Erp {
         let waits = |it: &Document| it.lines.iter().flat_map(|it| &it.parts).any(|it| it.shipped < it.units);
         let order = self.pick(random, waits)?;
         if random.chance(25) {
-            self.cancel_order(order);
+            self.cancel_order(order, None);
             return Some(format!("{order} is cancelled by the backend"));
         }
         let document = self.documents.get_mut(&order)?;
@@ -241,7 +246,7 @@ impl Erp {
         }
     }
 
-    pub(crate) fn cancel_order(&mut self, order: OrderId) {
+    pub(crate) fn cancel_order(&mut self, order: OrderId, asked: Option<u32>) {
         let Some(document) = self.documents.get_mut(&order) else { return };
         document.cancelled = true;
         // What has left is in the figures; the rest is not any more.
@@ -251,7 +256,7 @@ impl Erp {
             .flat_map(|line| &mut line.parts)
             .for_each(|part| part.counted = part.shipped);
         let backend = document.backend.clone();
-        self.tell_cancelled(&backend, order);
+        self.tell_cancelled(&backend, order, asked);
     }
 
     pub(super) fn take_return(&mut self, random: &mut Random) -> Option<String> {
@@ -267,6 +272,16 @@ impl Erp {
         self.tell_progress(order, false);
         Some(format!("{order} is returned"))
     }
+}
+
+/// Whether the order was dispatched again since.
+fn is_superseded(broker: &Broker, dispatch: &Dispatch) -> bool {
+    let of_order = format!(".{}.", dispatch.order);
+    let generation = |subject: &String| {
+        let (_, generation) = subject.split_once(&of_order)?;
+        generation.parse::<u32>().ok()
+    };
+    broker.dispatches.iter().filter_map(generation).any(|other| other > dispatch.generation)
 }
 
 /// What was promised from the shelf the narrator knows, and the backend does not need to.

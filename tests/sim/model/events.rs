@@ -25,7 +25,7 @@ impl Model {
         match event {
             OrderEvent::Acknowledged(event) => self.acknowledged(at, event),
             OrderEvent::Progressed(event) => self.progressed(at, event),
-            OrderEvent::Cancelled(_) => self.cancelled(at),
+            OrderEvent::Cancelled(event) => self.cancelled(at, event.generation),
             OrderEvent::Failed(event) => self.failed(at, event),
         }
         self.reflect(true);
@@ -41,6 +41,10 @@ impl Model {
     }
 
     fn acknowledged(&mut self, at: usize, event: &OrderAcknowledged) {
+        let order = &self.orders[at];
+        if event.generation < order.generation && order.is_on_its_way() && !order.cancel_asked {
+            return self.alarm("event", order.placed.order);
+        }
         let under_way = [OrderState::PartiallyShipped, OrderState::Shipped, OrderState::Returned];
         if !under_way.contains(&self.orders[at].state) {
             if !self.follows(at, OrderState::Acknowledged) {
@@ -71,6 +75,9 @@ impl Model {
         }
         let to = reached(&after);
         if self.follows(at, to) {
+            if to == OrderState::Cancelled && self.orders[at].is_on_its_way() {
+                return self.call_back(at);
+            }
             raise(&mut after, &event.reflected_from);
             self.orders[at] = after;
             self.set_state(at, to);
@@ -78,12 +85,27 @@ impl Model {
     }
 
     /// What was shipped is gone from the shelf, whatever is cancelled after it.
-    fn cancelled(&mut self, at: usize) {
+    fn cancelled(&mut self, at: usize, generation: Option<u32>) {
+        let order = &self.orders[at];
+        if generation.is_some_and(|it| it != order.generation) {
+            return self.alarm("event", order.placed.order);
+        }
         if self.follows(at, OrderState::Cancelled) {
+            if generation.is_none() && self.orders[at].is_on_its_way() {
+                return self.call_back(at);
+            }
             for line in &mut self.orders[at].lines {
                 line.give_back((line.held() - line.shipped).max(0));
             }
             self.set_state(at, OrderState::Cancelled);
+        }
+    }
+
+    /// The backend may be about to make a document: it is told not to, once.
+    fn call_back(&mut self, at: usize) {
+        if !self.orders[at].cancel_asked {
+            self.orders[at].cancel_asked = true;
+            self.dispatch(at, false);
         }
     }
 
@@ -93,7 +115,8 @@ impl Model {
             let id = order.placed.order;
             return self.alarm("event", id);
         }
-        if order.cancel_asked && order.document.is_some() {
+        let is_there = order.document.is_some() || order.state == OrderState::PartiallyShipped;
+        if order.cancel_asked && is_there {
             // Only its cancellation failed.
             order.cancel_asked = false;
             return;

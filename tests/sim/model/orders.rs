@@ -82,6 +82,14 @@ pub(crate) struct Order {
     pub(crate) shrunk: bool,
 }
 
+impl Order {
+    /// Its backend was sent it and has not said that it has it.
+    pub(super) fn is_on_its_way(&self) -> bool {
+        let open = matches!(self.state, Accepted | Backordered | Dispatched | PartiallyShipped);
+        open && self.generation > 0 && self.document.is_none()
+    }
+}
+
 /// Semantics 4, and ARCHITECTURE's drawing; a state may always be told again.
 pub(super) fn may(from: OrderState, to: OrderState) -> bool {
     from == to

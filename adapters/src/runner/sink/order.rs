@@ -150,7 +150,8 @@ async fn attempt<B: Backend>(
         DispatchKind::Cancel => {
             return Ok(Some(match once::cancel(&shared.calls, dispatch).await? {
                 Cancellation::Cancelled => {
-                    OrderEvent::Cancelled(OrderCancelled { order, reason: "cancelled as asked".to_owned() })
+                    let reason = "cancelled as asked".to_owned();
+                    OrderEvent::Cancelled(OrderCancelled { order, generation: Some(generation), reason })
                 }
                 Cancellation::TooLate { reason } => {
                     failed(order, generation, &BackendError::Business(reason), 1)

@@ -102,7 +102,8 @@ async fn steps_arrive_as_they_happen_and_go_on_at_another_node() {
     assert_eq!(third.step().await.unwrap(), steps[2]);
 
     let mut erp = running.publisher("ledger.event.erp").await;
-    erp.send(json!([{"event": {"cancelled": {"order": order, "reason": "as asked"}}}])).await;
+    erp.send(json!([{"event": {"cancelled": {"order": order, "generation": 2, "reason": "as asked"}}}]))
+        .await;
     for stream in [&mut second, &mut third] {
         assert_eq!(stream.step().await.unwrap().1, "cancelled by the backend: as asked");
         assert_eq!(stream.step().await, None, "nothing can follow");

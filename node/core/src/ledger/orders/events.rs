@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use pannier_protocol::api::OrderState;
 use pannier_protocol::order::{
-    FailureClass, LineProgress, Need, OrderAcknowledged, OrderEvent, OrderFailed, OrderProgressed,
-    OrderReason, SourcePosition,
+    DispatchKind, FailureClass, LineProgress, Need, OrderAcknowledged, OrderCancelled, OrderEvent,
+    OrderFailed, OrderProgressed, OrderReason, SourcePosition,
 };
 use pannier_protocol::{Decimal, SourceId};
 
@@ -36,12 +36,7 @@ impl Orders {
         match event {
             OrderEvent::Acknowledged(acknowledged) => self.acknowledged(at, order, acknowledged),
             OrderEvent::Progressed(progressed) => self.progressed(at, order, progressed),
-            OrderEvent::Cancelled(cancelled) => {
-                let what = format!("cancelled by the backend: {}", cancelled.reason);
-                if self.can_follow(at, &order, OrderState::Cancelled, &what) {
-                    self.close(at, order, OrderState::Cancelled, what);
-                }
-            }
+            OrderEvent::Cancelled(cancelled) => self.cancelled(at, order, cancelled),
             OrderEvent::Failed(failed) => self.failed(at, order, failed),
         }
     }
@@ -62,6 +57,9 @@ impl Orders {
 
     fn acknowledged(&mut self, at: &mut At<'_>, mut order: OrderRecord, event: &OrderAcknowledged) {
         let what = format!("acknowledged as {}", event.document);
+        if event.generation < order.generation && order.is_on_its_way() && !order.cancel_asked {
+            return self.is_closed_dispatch(at, &order, &what);
+        }
         // A shipment may have been reported before.
         let shipped =
             matches!(order.state, OrderState::PartiallyShipped | OrderState::Shipped | OrderState::Returned);
@@ -109,12 +107,45 @@ impl Orders {
         if !self.can_follow(at, &order, to, &what) {
             return;
         }
+        if to == OrderState::Cancelled && order.is_on_its_way() {
+            return self.call_back(at, order, what);
+        }
         after.state = to;
         reflect_from(&mut after, &event.reflected_from);
         let items: BTreeSet<_> = takes(&order.lines).map(|take| at.item(&take.item)).collect();
         at.step(&mut after, what);
         self.put_order(at, after);
         self.reflect(at, &items);
+    }
+
+    fn cancelled(&mut self, at: &mut At<'_>, order: OrderRecord, event: &OrderCancelled) {
+        let what = format!("cancelled by the backend: {}", event.reason);
+        if event.generation.is_some_and(|generation| generation != order.generation) {
+            return self.is_closed_dispatch(at, &order, &what);
+        }
+        if !self.can_follow(at, &order, OrderState::Cancelled, &what) {
+            return;
+        }
+        if event.generation.is_none() && order.is_on_its_way() {
+            return self.call_back(at, order, what);
+        }
+        self.close(at, order, OrderState::Cancelled, what);
+    }
+
+    fn is_closed_dispatch(&mut self, at: &mut At<'_>, order: &OrderRecord, what: &str) {
+        let reason = format!("order {}: a dispatch that is closed, {what}", order.placed.order);
+        at.alarm(self, AlarmKind::Event, Some(order.placed.order), reason);
+    }
+
+    /// The backend has no document of the order, and may be about to make one: it is asked not to, or to cancel it, and
+    /// the order keeps what it promised until it answers.
+    fn call_back(&mut self, at: &mut At<'_>, mut order: OrderRecord, what: String) {
+        if !order.cancel_asked {
+            order.cancel_asked = true;
+            self.dispatch(at, &mut order, DispatchKind::Cancel);
+        }
+        at.step(&mut order, format!("{what}; what is on its way to it is called back"));
+        self.put_and_reflect(at, order);
     }
 
     fn failed(&mut self, at: &mut At<'_>, mut order: OrderRecord, event: &OrderFailed) {
@@ -124,10 +155,10 @@ impl Orders {
         };
         let what = format!("refused by the backend after {} attempts: {}", event.attempts, event.reason);
         if event.generation != order.generation {
-            let reason = format!("order {}: a dispatch that is closed, {what}", order.placed.order);
-            return at.alarm(self, AlarmKind::Event, Some(order.placed.order), reason);
+            return self.is_closed_dispatch(at, &order, &what);
         }
-        if order.cancel_asked && order.document.is_some() {
+        let is_there = order.document.is_some() || order.state == OrderState::PartiallyShipped;
+        if order.cancel_asked && is_there {
             // The order goes on; what failed is its cancellation.
             order.cancel_asked = false;
             at.step(&mut order, format!("cancellation {what}"));

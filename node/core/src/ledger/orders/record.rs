@@ -114,6 +114,18 @@ impl OrderRecord {
         self.edited.as_deref().unwrap_or(&self.placed.facts)
     }
 
+    /// Whether its backend was sent it and has not said that it has it: a document may be made at any moment.
+    pub(super) fn is_on_its_way(&self) -> bool {
+        let is_open = matches!(
+            self.state,
+            OrderState::Accepted
+                | OrderState::Backordered
+                | OrderState::Dispatched
+                | OrderState::PartiallyShipped
+        );
+        is_open && self.generation > 0 && self.document.is_none()
+    }
+
     /// Whether something that it promised is in no source's figures yet.
     pub fn is_open_on_stock(&self) -> bool {
         takes(&self.lines).any(|take| take.open().is_positive())

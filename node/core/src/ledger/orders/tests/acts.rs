@@ -162,6 +162,7 @@ fn a_dry_run_tells_where_orders_would_go() {
     let dal = || Some(decode(&json!("erp-dal")));
     assert_eq!(dry_run(&orders, &rules), [one("both", None), one("dal", dal())]);
     // What an order that is over was promised still says where from.
+    world.event(&json!({"acknowledged": about("dal", &json!({"generation": 1, "document": "SO-1"}))}));
     world.event(&json!({"cancelled": about("dal", &json!({"reason": "asked"}))}));
     let over = Rerouted { open_count: 0, ..one("dal", dal()) };
     assert_eq!(dry_run(&orders, &rules), [one("both", None), over]);

@@ -69,7 +69,7 @@ fn an_order_goes_from_the_outbox_to_its_end() {
 fn an_order_that_is_over_shrinks() {
     let mut world = world();
     cancel(&mut world, "c");
-    event(&mut world, "cancelled", &json!({"reason": "asked"}));
+    event(&mut world, "cancelled", &json!({"generation": 2, "reason": "asked"}));
     world.now += 24 * 3_600_000;
     world.stock("B DAL 1", &json!({}));
     let orders = world.ledger.reader().orders().clone();
@@ -88,7 +88,7 @@ fn an_order_that_outlives_its_key_is_not_replaced() {
     assert_eq!(world.place_lines("k", &["A 1"]), OrderState::Accepted);
     assert_eq!((world.outbox(), world.promised("A", "DAL").as_str()), (vec!["create 1 to erp".into()], "4"));
     cancel(&mut world, "c");
-    event(&mut world, "cancelled", &json!({"reason": "asked"}));
+    event(&mut world, "cancelled", &json!({"generation": 2, "reason": "asked"}));
     world.now += 24 * 3_600_000;
     world.stock("B DAL 1", &json!({}));
     let id = KeyId { account: account(), operation: Operation::PlaceOrder, key: key("k") };
@@ -104,7 +104,7 @@ fn an_order_with_a_dispatch_is_cancelled_by_its_backend() {
     assert_eq!((world.state("k"), world.promised("A", "DAL").as_str()), (OrderState::Accepted, "4"));
     cancel(&mut world, "d");
     assert_eq!(world.outbox().len(), 2, "asked once");
-    event(&mut world, "cancelled", &json!({"reason": "asked"}));
+    event(&mut world, "cancelled", &json!({"generation": 2, "reason": "asked"}));
     assert_eq!((world.state("k"), world.promised("A", "DAL").as_str()), (OrderState::Cancelled, "0"));
     // A document that turns up all the same is told.
     event(&mut world, "acknowledged", &json!({"generation": 1, "document": "SO-1"}));
@@ -127,6 +127,43 @@ fn a_cancellation_that_comes_too_late_leaves_the_order_going_on() {
     assert_eq!((world.state("k"), world.record("k").cancel_asked), (OrderState::Acknowledged, false));
 }
 
+/// Somebody sends an order again of which the backend cancels the first document only now: the second is called back, and
+/// what was promised stays until nothing can take it any more.
+#[test]
+fn a_document_that_may_yet_be_made_is_called_back() {
+    let sent_again = || {
+        let mut world = world();
+        world.publish_outbox();
+        event(&mut world, "acknowledged", &json!({"generation": 1, "document": "SO-1"}));
+        decide(&mut world, "redispatch", &json!({"closes": 1}));
+        world.publish_outbox();
+        shipped(&mut world, "1");
+        event(&mut world, "cancelled", &json!({"reason": "by hand"}));
+        assert_eq!(world.outbox(), ["cancel 3 to erp"]);
+        assert_eq!(
+            (world.state("k"), world.promised("A", "DAL")),
+            (OrderState::PartiallyShipped, "4".into())
+        );
+        // Told again it is not yet an answer, nor is what is left of the generation before.
+        event(&mut world, "cancelled", &json!({"reason": "by hand"}));
+        event(&mut world, "cancelled", &json!({"generation": 2, "reason": "?"}));
+        assert_eq!(world.outbox(), ["cancel 3 to erp", "alarm event"]);
+        world
+    };
+    let mut called_back = sent_again();
+    event(&mut called_back, "cancelled", &json!({"generation": 3, "reason": "asked"}));
+    assert_eq!(
+        (called_back.state("k"), called_back.promised("A", "DAL")),
+        (OrderState::Cancelled, "1".into())
+    );
+
+    let mut too_late = sent_again();
+    let packed = json!({"generation": 3, "class": "business", "reason": "packed", "attempts": 1});
+    event(&mut too_late, "failed", &packed);
+    assert_eq!(too_late.state("k"), OrderState::PartiallyShipped);
+    assert!(!too_late.record("k").cancel_asked);
+}
+
 #[test]
 fn what_is_not_there_to_cancel_is_remembered_so() {
     let mut world = World::new();
@@ -138,6 +175,7 @@ fn what_is_not_there_to_cancel_is_remembered_so() {
 #[test]
 fn an_order_that_is_long_over_is_cancelled_without_effect() {
     let mut world = world();
+    event(&mut world, "acknowledged", &json!({"generation": 1, "document": "SO-1"}));
     event(&mut world, "cancelled", &json!({"reason": "asked"}));
     world.now += 24 * 3_600_000;
     cancel(&mut world, "c");

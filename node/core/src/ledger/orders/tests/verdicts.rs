@@ -146,8 +146,9 @@ fn only_an_order_that_stands_is_repeated() {
         world.place(order)
     };
     assert_eq!(place(&mut world, "k"), OrderState::Accepted);
-    let cancelled = json!({"cancelled": {"order": order_id("k").to_string(), "reason": "asked"}});
-    world.event(&cancelled);
+    let id = order_id("k").to_string();
+    world.event(&json!({"acknowledged": {"order": id, "generation": 1, "document": "SO-1"}}));
+    world.event(&json!({"cancelled": {"order": id, "reason": "asked"}}));
     assert_eq!(place(&mut world, "l"), OrderState::Accepted);
     world.now += 20 * 24 * 3_600_000;
     assert_eq!(place(&mut world, "m"), OrderState::Review);
