@@ -71,8 +71,7 @@ async fn work<B: Backend>(shared: &Shared<B>, task: &Task) -> Result<Dealt, Reco
         Ok(dispatch) => dispatch,
         Err(reason) => {
             let error = BackendError::Poison(format!("the dispatch cannot be read: {reason}"));
-            shared.scribe.record(failed(order, generation, &error, 1), None).await?;
-            return Ok(Dealt::Failed);
+            return record(shared, failed(order, generation, &error, 1), None).await;
         }
     };
     // A cancel must not look for documents while the create makes one.
@@ -80,12 +79,23 @@ async fn work<B: Backend>(shared: &Shared<B>, task: &Task) -> Result<Dealt, Reco
     let traceparent = dispatch.traceparent.clone();
     match attempts(shared, &dispatch).await? {
         None => Ok(Dealt::Superseded),
-        Some(event) => {
-            let dealt = if matches!(event, OrderEvent::Failed(_)) { Dealt::Failed } else { Dealt::Done };
-            shared.scribe.record(event, traceparent).await?;
-            Ok(dealt)
-        }
+        Some(event) => record(shared, event, traceparent).await,
     }
+}
+
+/// Stores what is said about the order; what a human has to look at is in the log too.
+async fn record<B>(
+    shared: &Shared<B>,
+    event: OrderEvent,
+    traceparent: Option<String>,
+) -> Result<Dealt, RecordError> {
+    let mut dealt = Dealt::Done;
+    if let OrderEvent::Failed(OrderFailed { order, generation, class, reason, attempts }) = &event {
+        tracing::warn!(%order, generation, attempts, ?class, reason, "the order goes to a human");
+        dealt = Dealt::Failed;
+    }
+    shared.scribe.record(event, traceparent).await?;
+    Ok(dealt)
 }
 
 fn read<B>(shared: &Shared<B>, task: &Task, order: OrderId, generation: u32) -> Result<Dispatch, String> {
@@ -212,6 +222,12 @@ async fn review<B>(shared: &Shared<B>, task: &Task) {
         "stream_sequence": sequence,
         "reason": "the subject names no order and generation: it was not published by a node",
     });
+    tracing::warn!(
+        subject = task.subject,
+        sequence,
+        review = subject,
+        "a dispatch of no order goes to a human"
+    );
     let payload = Bytes::from(entry.to_string());
     let mut pause = Duration::ZERO;
     loop {
