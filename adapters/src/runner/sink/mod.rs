@@ -214,6 +214,8 @@ pub struct SinkStatus {
     pub superseded: u64,
     /// That had been given out before, to this process or another.
     pub redelivered: u64,
+    /// Events that nodes would have refused, and that were not published; the log says of which orders.
+    pub unsaid: u64,
 }
 
 /// Hands the orders of one backend over. See the module.
@@ -274,10 +276,7 @@ impl<B: Backend> Sink<B> {
         let guarantee = backend.guarantee();
         tracing::info!(backend = %source, %guarantee, "backend claimed");
         let calls = Calls::new(backend, fence.clone(), limits);
-        let (scribe, source) = (Scribe::new(writer), source.clone());
-        let (turns, limits) = (Turns::default(), *limits);
-        let shared = Shared { broker, streams, source, calls, fence, scribe, turns, limits };
-        let status = SinkStatus {
+        let status = watch::Sender::new(SinkStatus {
             guarantee,
             breaker: BreakerState::Closed,
             in_hand: 0,
@@ -285,8 +284,12 @@ impl<B: Backend> Sink<B> {
             failed: 0,
             superseded: 0,
             redelivered: 0,
-        };
-        Ok(Self { shared: Arc::new(shared), work, status: watch::Sender::new(status) })
+            unsaid: 0,
+        });
+        let (scribe, source) = (Scribe::new(writer, status.clone()), source.clone());
+        let (turns, limits) = (Turns::default(), *limits);
+        let shared = Shared { broker, streams, source, calls, fence, scribe, turns, limits };
+        Ok(Self { shared: Arc::new(shared), work, status })
     }
 
     pub fn status(&self) -> watch::Receiver<SinkStatus> {
