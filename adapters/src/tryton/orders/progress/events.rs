@@ -1,14 +1,19 @@
 //! From a sale with its lines and moves to what is said about the order.
+//!
+//! Who splits a line in Tryton copies it, with the note that names the order's line: the copies count together, in the unit
+//! of the first of them. A negative line of a sale is something that comes back.
+
+use std::collections::BTreeMap;
 
 use pannier_protocol::order::{LineProgress, OrderId, OrderProgressed, Shipment};
 use pannier_protocol::{Decimal, DocumentId, LineId, Timestamp};
 use serde::Deserialize;
 
 use super::super::super::value::{Moment, Quantity};
-use super::returns::Returned;
+use super::returns::{self, Back, PaperRow, Returned};
 
 /// All that is read of a sale, in one request.
-pub(super) const FIELDS: [&str; 15] = [
+pub(super) const FIELDS: [&str; 16] = [
     "reference",
     "state",
     "shipment_state",
@@ -17,6 +22,7 @@ pub(super) const FIELDS: [&str; 15] = [
     "shipments.number",
     "shipments.state",
     "shipments.write_date",
+    "shipment_returns.state",
     "lines.note",
     "lines.quantity",
     "lines.unit.factor",
@@ -37,6 +43,8 @@ pub(super) struct Sale {
     #[serde(default)]
     shipments: Vec<ShipmentRow>,
     #[serde(default)]
+    shipment_returns: Vec<PaperRow>,
+    #[serde(default)]
     lines: Vec<LineRow>,
 }
 
@@ -49,8 +57,9 @@ struct ShipmentRow {
 
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct LineRow {
+    id: i64,
     note: Option<String>,
-    /// A line of text has none; a return's is negative.
+    /// A line of text has none.
     quantity: Option<Quantity>,
     unit: Option<UnitRow>,
     #[serde(default)]
@@ -104,12 +113,19 @@ impl Sale {
     /// `None`: nothing of an order of ours moved yet.
     pub(super) fn progressed(&self, returned: &Returned) -> Option<OrderProgressed> {
         let order = self.order()?;
-        let mut lines: Vec<LineProgress> = self.lines.iter().filter_map(LineRow::progress).collect();
-        for line in &mut lines {
-            let back = returned.get(&line.line).copied();
-            (line.returned, line.restocked) =
-                (back.map(|back| back.received), back.map(|back| back.restocked));
+        let mut returned = returned.clone();
+        returns::add(&self.lines, &self.shipment_returns, &mut returned);
+        let mut named: BTreeMap<LineId, Vec<&LineRow>> = BTreeMap::new();
+        for line in &self.lines {
+            if let Some(name) = line.name() {
+                named.entry(name).or_default().push(line);
+            }
         }
+        let told = named.into_iter().filter_map(|(name, rows)| {
+            let back = returned.get(&name).copied();
+            progress(name, &rows, back)
+        });
+        let lines: Vec<LineProgress> = told.collect();
         let moved = |quantity: Option<Decimal>| quantity.is_some_and(Decimal::is_positive);
         if !lines.iter().any(|line| moved(line.shipped) || moved(line.cancelled)) {
             return None;
@@ -133,26 +149,37 @@ impl LineRow {
         LineId::new(note).ok()
     }
 
-    /// Of the moves that count, in the line's unit; whoever splits a move may choose another.
-    pub(super) fn moved(&self, counts: impl Fn(&MoveRow) -> bool) -> Option<Decimal> {
-        let unit = self.unit?;
-        let moves = self.moves.iter().filter(|one| counts(one));
-        let sum: f64 = moves.map(|one| one.quantity * (one.unit.factor / unit.factor)).sum();
-        Decimal::parse(&format!("{sum:.6}")).ok()
+    /// Whether it is there to come back.
+    pub(super) fn is_back(&self) -> bool {
+        self.quantity.is_some_and(|Quantity(quantity)| quantity.is_negative())
     }
 
-    fn progress(&self) -> Option<LineProgress> {
-        let line = self.name()?;
-        let shipped = self.moved(|one| one.state == "done");
-        let cancelled = self.moved(|one| one.state == "cancelled" && self.moves_ignored.contains(&one.id));
-        let cancelled = cancelled.filter(|quantity| quantity.is_positive());
-        Some(LineProgress { line, shipped, cancelled, returned: None, restocked: None, substituted_by: None })
+    /// Of the moves that count, in the item's base unit: whoever splits a move or a line may choose another.
+    pub(super) fn moved(&self, counts: impl Fn(&MoveRow) -> bool) -> f64 {
+        let moves = self.moves.iter().filter(|one| counts(one));
+        moves.map(|one| one.quantity * one.unit.factor).sum()
     }
+}
+
+/// Of all rows of one name.
+fn progress(line: LineId, rows: &[&LineRow], back: Option<Back>) -> Option<LineProgress> {
+    let unit = rows.iter().min_by_key(|row| row.id)?.unit?;
+    let quantity = |base: f64| Decimal::parse(&format!("{:.6}", base / unit.factor)).ok();
+    let out = || rows.iter().filter(|row| !row.is_back());
+    let shipped = quantity(out().map(|row| row.moved(|one| one.state == "done")).sum());
+    let ignored =
+        |row: &&&LineRow| row.moved(|one| one.state == "cancelled" && row.moves_ignored.contains(&one.id));
+    let cancelled = quantity(out().map(|row| ignored(&row)).sum());
+    let cancelled = cancelled.filter(|quantity| quantity.is_positive());
+    let returned = back.and_then(|back| quantity(back.received));
+    let restocked = back.and_then(|back| quantity(back.restocked));
+    Some(LineProgress { line, shipped, cancelled, returned, restocked, substituted_by: None })
 }
 
 #[cfg(test)]
 mod tests {
-    use pannier_protocol::{AccountId, IdempotencyKey};
+    use pannier_protocol::order::OrderEvent;
+    use pannier_protocol::{AccountId, Change, IdempotencyKey};
     use serde_json::{Value, from_value, json};
 
     use super::*;
@@ -165,10 +192,13 @@ mod tests {
         json!({"id": id, "state": state, "quantity": quantity, "unit": {"factor": factor}})
     }
 
-    /// Two lines, of which the second stays still; the first is of cases of 12.
-    fn said(reference: &str, moves: &[Value], ignored: &[i64]) -> Option<String> {
-        let at = |second: u8| json!({"__class__": "datetime", "year": 2026, "month": 12, "day": 1, "second": second});
-        let sale: Sale = from_value(json!({
+    fn at(second: u8) -> Value {
+        json!({"__class__": "datetime", "year": 2026, "month": 12, "day": 1, "second": second})
+    }
+
+    fn sale(reference: &str, lines: &Value, papers: &[&str]) -> Sale {
+        let papers: Value = papers.iter().map(|state| json!({"id": 3, "state": state})).collect();
+        from_value(json!({
             "id": 7, "reference": reference, "state": "processing", "shipment_state": "partially shipped",
             "create_date": at(1), "write_date": null,
             "shipments": [
@@ -176,23 +206,47 @@ mod tests {
                 {"number": "S1", "state": "done", "write_date": at(5)},
                 {"number": null, "state": "waiting", "write_date": null},
             ],
-            "lines": [
-                {"note": "1", "quantity": 10.0, "unit": {"factor": 12.0}, "moves": moves, "moves_ignored": ignored},
-                {"note": "2", "quantity": 1.0, "unit": {"factor": 1.0}, "moves": [], "moves_ignored": []},
-                {"note": null, "quantity": 1.0, "unit": {"factor": 1.0}, "moves": [moved(9, "done", 1.0, 1.0)]},
-                {"note": "text", "quantity": null, "unit": null},
-            ],
+            "shipment_returns": papers, "lines": lines,
         }))
-        .unwrap();
+        .unwrap()
+    }
+
+    fn line(id: i64, note: &str, quantity: f64, factor: f64, moves: &[Value]) -> Value {
+        json!({"id": id, "note": note, "quantity": quantity, "unit": {"factor": factor}, "moves": moves,
+            "moves_ignored": []})
+    }
+
+    /// `line:shipped:cancelled`, with `:returned:restocked` where something came back.
+    fn words(progressed: OrderProgressed) -> String {
+        let text =
+            |quantity: Option<Decimal>| quantity.map_or("-".to_owned(), |quantity| quantity.to_string());
+        let word = |line: LineProgress| {
+            let back = line.returned.map(|back| format!(":{back}:{}", text(line.restocked)));
+            let (shipped, cancelled) = (text(line.shipped), text(line.cancelled));
+            format!("{}:{shipped}:{cancelled}{}", line.line, back.unwrap_or_default())
+        };
+        progressed.lines.into_iter().map(word).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Two lines, of which the second stays still; the first is of cases of 12.
+    fn said(reference: &str, moves: &[Value], ignored: &[i64]) -> Option<String> {
+        let sale = sale(
+            reference,
+            &json!([
+                {"id": 1, "note": "1", "quantity": 10.0, "unit": {"factor": 12.0}, "moves": moves,
+                    "moves_ignored": ignored},
+                line(2, "2", 1.0, 1.0, &[]),
+                {"id": 3, "note": null, "quantity": 1.0, "unit": {"factor": 1.0},
+                    "moves": [moved(9, "done", 1.0, 1.0)]},
+                {"id": 4, "note": "text", "quantity": null, "unit": null},
+            ]),
+            &[],
+        );
         assert_eq!(sale.changed().unwrap().to_string(), "2026-12-01T00:00:09Z");
         assert_eq!(sale.order_in_effect(), OrderId::parse(reference).ok());
         let progressed = sale.progressed(&Returned::new())?;
-        assert_eq!(progressed.shipment.unwrap().document.as_str(), "S2", "the last one");
-        let text =
-            |quantity: Option<Decimal>| quantity.map_or("-".to_owned(), |quantity| quantity.to_string());
-        let line =
-            |line: LineProgress| format!("{}:{}:{}", line.line, text(line.shipped), text(line.cancelled));
-        Some(progressed.lines.into_iter().map(line).collect::<Vec<_>>().join(" "))
+        assert_eq!(progressed.shipment.as_ref().unwrap().document.as_str(), "S2", "the last one");
+        Some(words(progressed))
     }
 
     #[test]
@@ -211,5 +265,31 @@ mod tests {
             assert_eq!(said(&order(), &moves, &ignored).as_deref(), want, "{moves:?}");
         }
         assert_eq!(said("PO 4711", &[moved(1, "done", 4.0, 12.0)], &[]), None, "somebody else's sale");
+    }
+
+    #[test]
+    fn lines_of_one_name_count_together() {
+        let case = |id, quantity, moves: &[Value]| line(id, "1", quantity, 12.0, moves);
+        let piece = |id, quantity, moves: &[Value]| line(id, "1", quantity, 1.0, moves);
+        let (two, three) = ([moved(1, "done", 2.0, 12.0)], [moved(2, "done", 3.0, 12.0)]);
+        let six = [moved(3, "done", 6.0, 1.0)];
+        let before = |received: f64| {
+            let back = Back { received, restocked: received };
+            Returned::from([(LineId::new("1").unwrap(), back)])
+        };
+        for (lines, papers, returned, want) in [
+            (json!([case(1, 4.0, &two), case(2, 6.0, &three)]), &[][..], 0.0, "1:5:-"),
+            // In another unit, and the first of them is not the first that is read.
+            (json!([piece(2, 72.0, &six), case(1, 4.0, &two)]), &[], 0.0, "1:2.5:-"),
+            // Taken back in the sale itself, and in another one before.
+            (json!([case(1, 4.0, &two), piece(2, -6.0, &six)]), &["received"], 0.0, "1:2:-:0.5:0"),
+            (json!([case(1, 4.0, &two), piece(2, -6.0, &six)]), &["done"], 12.0, "1:2:-:1.5:1.5"),
+        ] {
+            let returned = if returned > 0.0 { before(returned) } else { Returned::new() };
+            let progressed = sale(&order(), &lines, papers).progressed(&returned).unwrap();
+            let event = Change::Event(Box::new(OrderEvent::Progressed(progressed.clone())));
+            assert_eq!(event.check(), Ok(()), "{lines}");
+            assert_eq!(words(progressed), want, "{lines}");
+        }
     }
 }

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use pannier_protocol::{Decimal, LineId};
+use pannier_protocol::LineId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::super::rest::{Query, Rest, RestError};
 use super::events::{LineRow, Sale};
 
-/// In the line's unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// In the item's base unit.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Back {
-    pub(super) received: Decimal,
+    pub(super) received: f64,
     /// Of it, what is in stock again.
-    pub(super) restocked: Decimal,
+    pub(super) restocked: f64,
 }
 
 /// By the name of the line that it was sold by.
@@ -42,8 +42,9 @@ struct ReturnRow {
     lines: Vec<LineRow>,
 }
 
+/// What it comes back with.
 #[derive(Debug, Clone, Deserialize)]
-struct PaperRow {
+pub(super) struct PaperRow {
     state: String,
 }
 
@@ -85,7 +86,7 @@ pub(super) async fn of(rest: &Rest, sales: &[Sale]) -> Result<BTreeMap<i64, Retu
         let rows: Vec<ReturnRow> = rest.search(&page).await?;
         for row in &rows {
             if let Some(sale) = sale_of(row.origin.as_deref()) {
-                row.add_to(returned.entry(sale).or_default());
+                add(&row.lines, &row.shipment_returns, returned.entry(sale).or_default());
             }
         }
         match rows.last() {
@@ -95,21 +96,16 @@ pub(super) async fn of(rest: &Rest, sales: &[Sale]) -> Result<BTreeMap<i64, Retu
     }
 }
 
-impl ReturnRow {
-    fn add_to(&self, returned: &mut Returned) {
-        let is_in_stock = self.shipment_returns.iter().all(|paper| paper.state == "done");
-        for line in &self.lines {
-            let (Some(name), Some(received)) = (line.name(), line.moved(|one| one.state == "done")) else {
-                continue;
-            };
-            if !received.is_positive() {
-                continue;
-            }
-            let back = returned.entry(name).or_default();
-            back.received = back.received.checked_add(received).unwrap_or(back.received);
-            if is_in_stock {
-                back.restocked = back.restocked.checked_add(received).unwrap_or(back.restocked);
-            }
+/// Of lines that come back with these papers; others of them leave, as those of an exchange.
+pub(super) fn add(lines: &[LineRow], papers: &[PaperRow], returned: &mut Returned) {
+    let is_in_stock = papers.iter().all(|paper| paper.state == "done");
+    for line in lines.iter().filter(|line| line.is_back()) {
+        let received = line.moved(|one| one.state == "done");
+        let Some(name) = line.name().filter(|_| received > 0.0) else { continue };
+        let back = returned.entry(name).or_default();
+        back.received += received;
+        if is_in_stock {
+            back.restocked += received;
         }
     }
 }
@@ -124,8 +120,8 @@ mod tests {
     fn what_is_received_is_restocked_when_its_papers_are_done() {
         let row = |state: &str, moved: &str, quantity: f64| -> ReturnRow {
             let unit = json!({"factor": 12.0});
-            let moves = json!([{"id": 1, "state": moved, "quantity": quantity, "unit": unit}]);
-            let line = json!({"note": "1", "quantity": -quantity, "unit": unit, "moves": moves});
+            let moves = json!([{"id": 1, "state": moved, "quantity": quantity.abs(), "unit": unit}]);
+            let line = json!({"id": 3, "note": "1", "quantity": -quantity, "unit": unit, "moves": moves});
             let papers = json!([{"state": state}]);
             from_value(json!({"id": 9, "origin": "sale.sale,7", "shipment_returns": papers, "lines": [line]}))
                 .unwrap()
@@ -133,13 +129,14 @@ mod tests {
         let mut returned = Returned::new();
         for (row, want) in [
             (row("draft", "draft", 4.0), None),
-            (row("received", "done", 1.0), Some(("1", "0"))),
-            (row("done", "done", 2.5), Some(("3.5", "2.5"))),
+            (row("received", "done", 1.0), Some((12.0, 0.0))),
+            (row("done", "done", 2.5), Some((42.0, 30.0))),
+            // What is sent in its place.
+            (row("done", "done", -1.0), Some((42.0, 30.0))),
         ] {
-            row.add_to(&mut returned);
+            add(&row.lines, &row.shipment_returns, &mut returned);
             let back = returned.get(&LineId::new("1").unwrap());
-            let text = back.map(|back| (back.received.to_string(), back.restocked.to_string()));
-            assert_eq!(text, want.map(|(a, b)| (a.to_owned(), b.to_owned())));
+            assert_eq!(back.map(|back| (back.received, back.restocked)), want);
         }
         assert_eq!(sale_of(Some("sale.sale,7")), Some(7));
         assert_eq!(sale_of(Some("project.work,7")), None);
