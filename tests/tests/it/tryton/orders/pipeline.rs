@@ -108,6 +108,21 @@ impl Shop {
 }
 
 impl Shop {
+    /// What is left of the order's one line becomes a line of its own, with the same note.
+    async fn split(&self, order: &str, left: u32) {
+        let line = self.the_sale(order).await["lines"][0]["id"].as_i64().unwrap();
+        let kept = "create_date, create_uid, sale, product, unit, unit_price, type, note";
+        let sql = |statement: &str| self.tryton.sql(statement);
+        sql(&format!(
+            "INSERT INTO sale_line ({kept}, quantity) SELECT {kept}, {left} FROM sale_line WHERE id = {line}"
+        ));
+        sql(&format!("UPDATE sale_line SET quantity = quantity - {left} WHERE id = {line}"));
+        sql(&format!(
+            "UPDATE stock_move SET origin = 'sale.line,' || (SELECT MAX(id) FROM sale_line) \
+             WHERE origin = 'sale.line,{line}' AND state <> 'done'"
+        ));
+    }
+
     /// As the assistant for returns does: a copy of the sale with negative lines, received.
     async fn take_back(&self, order: &str, line: &str, quantity: i32) {
         let sale = self.the_sale(order).await["id"].as_i64().unwrap();
@@ -167,6 +182,7 @@ async fn an_order_is_in_tryton_once_and_its_shipments_come_back() {
     shop.ship(&good, Some(4)).await;
     let shown = shop.until(&good, "partially_shipped").await;
     assert_eq!(shown["lines"][0]["shipped"], "4", "{shown}");
+    shop.split(&good, 6).await;
     // The second partial one changes nothing in the sale itself.
     shop.ship(&good, Some(5)).await;
     shop.ship(&good, None).await;
