@@ -3,8 +3,8 @@
 //!
 //! Neither may stop the feed. A review stream that takes nothing makes findings wait for seconds, then they
 //! are counted as failed for a while and given up: the entry they are about is still in its stream, and the
-//! next start finds it again. Resync requests follow the state and not the event: while a chain is suspect it
-//! is asked for again, because nobody acknowledges a request, and not at all while the node is catching up,
+//! next start finds it again. Resync requests follow the state and not the event: while a chain is suspect or
+//! rows of it are condemned it is asked for again, because nobody acknowledges a request, and not at all while the node is catching up,
 //! because the past is full of gaps that were healed long ago. Each time it waits twice as long: a snapshot
 //! takes its time, and one that is parked until an operator approves it is not made better by repetition.
 
@@ -100,13 +100,15 @@ impl Publisher {
         }
     }
 
-    /// Asks the source of every suspect chain for a snapshot, unless it was asked not long ago.
+    /// Asks the source of every chain that wants one for a snapshot, unless it was asked not long ago.
     async fn ask_suspects(&self, asked: &mut BTreeMap<Subject, Asked>) {
         if self.app.progress.read().state != State::Ready {
             return;
         }
-        let wanting = self.app.tables.get().map(|tables| tables.board.wanting()).unwrap_or_default();
-        self.app.metrics.chains_suspect.set(i64::try_from(wanting.len()).unwrap_or(i64::MAX));
+        let Some(board) = self.app.tables.get().map(|tables| &tables.board) else { return };
+        let suspect = board.states().iter().filter(|(_, state)| state.suspect).count();
+        self.app.metrics.chains_suspect.set(i64::try_from(suspect).unwrap_or(i64::MAX));
+        let wanting = board.wanting();
         asked.retain(|subject, _| wanting.contains(subject));
         for subject in wanting {
             let last = asked.get(&subject).copied();

@@ -1,5 +1,7 @@
 //! What a chain says about itself: claims, ticks, units, snapshots, and what it condemns.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{bounded, bounded_text};
@@ -61,6 +63,20 @@ pub enum InvalidateScope {
     PriceList(ListId),
     Warehouse(WarehouseId),
     Source(SourceId),
+}
+
+impl fmt::Display for InvalidateScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("everything"),
+            Self::Item(id) => write!(f, "item {id}"),
+            Self::Account(id) => write!(f, "account {id}"),
+            Self::Contract(id) => write!(f, "contract {id}"),
+            Self::PriceList(id) => write!(f, "price list {id}"),
+            Self::Warehouse(id) => write!(f, "warehouse {id}"),
+            Self::Source(id) => write!(f, "source {id}"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

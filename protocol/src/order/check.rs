@@ -40,6 +40,7 @@ impl Decision {
         match self {
             Self::Redispatch(again) => ensure(again.closes > 0, "closes", "generations start at 1"),
             Self::Edit(edit) => check_edit(edit),
+            Self::Invalidate(rows) => ensure(!rows.up_to.is_empty(), "up_to", "at least one chain"),
             Self::Order(_)
             | Self::Dismiss(_)
             | Self::ReleaseOverlay(_)

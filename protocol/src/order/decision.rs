@@ -1,8 +1,9 @@
-//! What operators decide about orders. Each says who decided and why: the ledger is the audit.
+//! What operators decide. Each says who decided and why: the ledger is the audit.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Fingerprint, OrderId};
+use crate::change::{ChainPoint, Invalidate, InvalidateMode, InvalidateScope};
 use crate::codec::{bounded, bounded_option, bounded_text};
 use crate::limits::{LIST_MAX, TEXT_BYTES_MAX, TRACEPARENT_BYTES_MAX};
 use crate::subject::Subject;
@@ -139,4 +140,26 @@ pub struct CatalogFloor {
     pub reason: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyed: Option<ActKey>,
+}
+
+/// Rows that an operator does not trust any more, as [`Invalidate`] says of a source's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InvalidateRows {
+    pub scope: InvalidateScope,
+    pub mode: InvalidateMode,
+    /// Per chain the last message that is condemned.
+    #[serde(deserialize_with = "bounded::<_, _, LIST_MAX>")]
+    pub up_to: Vec<ChainPoint>,
+    pub by: MarkId,
+    #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyed: Option<ActKey>,
+}
+
+impl InvalidateRows {
+    pub fn invalidate(&self) -> Invalidate {
+        Invalidate { scope: self.scope.clone(), mode: self.mode, up_to: self.up_to.clone() }
+    }
 }

@@ -19,8 +19,8 @@ pub use command::{
     PlaceHold, PlaceOrder, PriceRecord, ReleaseHold, RouteFacts, RowOrigin,
 };
 pub use decision::{
-    Act, ActKey, CatalogFloor, DecideOrder, DismissOrder, Redispatch, ReleaseOverlay, RouteRule, Routing,
-    Verdict,
+    Act, ActKey, CatalogFloor, DecideOrder, DismissOrder, InvalidateRows, Redispatch, ReleaseOverlay,
+    RouteRule, Routing, Verdict,
 };
 pub use dispatch::{Dispatch, DispatchKind, DispatchLine, PromisedPart};
 pub use edit::{EditOrder, EditableFact, EditedFacts};
@@ -65,6 +65,7 @@ pub enum Decision {
     ReleaseOverlay(ReleaseOverlay),
     Routing(Routing),
     CatalogFloor(CatalogFloor),
+    Invalidate(InvalidateRows),
 }
 
 impl Command {
@@ -140,6 +141,7 @@ impl Decision {
             Self::ReleaseOverlay(_) => "decision.release_overlay",
             Self::Routing(_) => "decision.routing",
             Self::CatalogFloor(_) => "decision.catalog_floor",
+            Self::Invalidate(_) => "decision.invalidate",
         }
     }
 
@@ -153,6 +155,7 @@ impl Decision {
             Self::ReleaseOverlay(it) => (&it.by, &it.reason, &it.keyed),
             Self::Routing(it) => (&it.by, &it.reason, &it.keyed),
             Self::CatalogFloor(it) => (&it.by, &it.reason, &it.keyed),
+            Self::Invalidate(it) => (&it.by, &it.reason, &it.keyed),
         };
         Act { by, reason, keyed: keyed.as_ref() }
     }
@@ -165,7 +168,7 @@ impl Decision {
             Self::Edit(it) => Some(&it.order),
             Self::Dismiss(it) => Some(&it.order),
             Self::ReleaseOverlay(it) => Some(&it.order),
-            Self::Routing(_) | Self::CatalogFloor(_) => None,
+            Self::Routing(_) | Self::CatalogFloor(_) | Self::Invalidate(_) => None,
         }
     }
 }

@@ -187,6 +187,8 @@ impl Model {
                 let known = self.floors.entry(floor.subject.to_string()).or_insert(0);
                 *known = (*known).max(floor.position.0);
             }
+            // Of what lookups read, and no verdict.
+            Decision::Invalidate(_) => {}
         }
         self.tell_overcommit();
     }

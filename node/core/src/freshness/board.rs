@@ -36,12 +36,12 @@ impl Board {
         status
     }
 
-    /// The chains that a snapshot of their source would heal or complete.
+    /// The chains that a snapshot of their source would heal, complete or state anew where rows are condemned.
     pub fn wanting(&self) -> Vec<Subject> {
         let chains = self.lock();
         let wanting = chains.values().filter(|status| {
             let state = status.state();
-            state.suspect || state.wanted
+            state.suspect || state.wanted || !state.condemned.is_empty()
         });
         wanting.map(|status| status.subject().clone()).collect()
     }

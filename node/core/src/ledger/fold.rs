@@ -14,6 +14,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use pannier_protocol::change::SnapshotApproved;
 use pannier_protocol::limits::ENVELOPE_VERSION;
+use pannier_protocol::order::Decision;
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{Change, Incarnation, ItemId, SourceId, StreamSequence, Timestamp};
 
@@ -251,17 +252,22 @@ impl Ledger {
     /// Commands, events and decisions, one after the other.
     fn apply_changes(&mut self, entry: &Entry<'_>, changes: &[Change]) {
         let source = entry.subject.source();
+        let mut condemned = Vec::new();
         self.judging(entry, |orders, at| {
             for change in changes {
                 if let Change::Command(command) = change {
                     orders.apply_command(at, command);
                 } else if let (Change::Event(event), Some(backend)) = (change, source) {
                     orders.apply_event(at, backend, event);
-                } else if let Change::Decision(decision) = change {
-                    orders.apply_decision(at, decision);
+                } else if let Change::Decision(decision) = change
+                    && orders.apply_decision(at, decision)
+                    && let Decision::Invalidate(rows) = &**decision
+                {
+                    condemned.push(rows.invalidate());
                 }
             }
         });
+        condemned.iter().for_each(|rows| self.board.invalidate(&self.reader.incarnation, rows));
     }
 
     fn advance_clock(&mut self, stream_time: Timestamp, sent_at: Timestamp) {

@@ -2,10 +2,11 @@
 //! decided is answered, and what did nothing is an alarm besides.
 
 use pannier_protocol::api::OrderState;
+use pannier_protocol::change::InvalidateMode;
 use pannier_protocol::limits::ORDER_REFERENCES_MAX;
 use pannier_protocol::order::{
-    CatalogFloor, DecideOrder, Decision, DismissOrder, DispatchKind, EditOrder, EditableFact, OrderReason,
-    Redispatch, ReleaseOverlay, Routing, Verdict,
+    CatalogFloor, DecideOrder, Decision, DismissOrder, DispatchKind, EditOrder, EditableFact, InvalidateRows,
+    OrderReason, Redispatch, ReleaseOverlay, Routing, Verdict,
 };
 use pannier_protocol::{OrderId, StreamSequence};
 
@@ -21,11 +22,12 @@ use crate::limits::KEY_KEPT_MS;
 type Told = Result<String, String>;
 
 impl Orders {
-    /// The second decision with a key changes nothing: what became of the first is remembered.
-    pub(super) fn decision(&mut self, at: &mut At<'_>, decision: &Decision) {
+    /// The second decision with a key changes nothing: what became of the first is remembered. Whether this one is carried
+    /// out.
+    pub(super) fn decision(&mut self, at: &mut At<'_>, decision: &Decision) -> bool {
         let keyed = decision.act().keyed;
         if keyed.is_some_and(|keyed| self.reader.act(&keyed.key).is_some()) {
-            return;
+            return false;
         }
         let told = match decision {
             Decision::Order(decided) => self.decide(at, decided),
@@ -35,15 +37,18 @@ impl Orders {
             Decision::ReleaseOverlay(release) => self.release(at, release),
             Decision::Routing(routing) => Ok(self.route_by(at, routing)),
             Decision::CatalogFloor(floor) => Ok(self.raise_floor(floor)),
+            Decision::Invalidate(rows) => Ok(condemned(rows)),
         };
         if let Err(reason) = &told {
             at.alarm(self, AlarmKind::Event, decision.order().copied(), reason.clone());
         }
-        let Some(keyed) = keyed else { return };
+        let changed = told.is_ok();
+        let Some(keyed) = keyed else { return changed };
         let outcome = told.map_or_else(ActOutcome::Ignored, ActOutcome::Changed);
         let until = at.stock.now.plus_millis(KEY_KEPT_MS);
         let record = ActRecord { fingerprint: keyed.fingerprint, outcome, position: at.position, until };
         self.put_act(keyed.key.clone(), Some(record));
+        changed
     }
 
     /// The order, if the decision can follow its state.
@@ -186,6 +191,16 @@ impl Orders {
         self.put_order(at, order);
         self.show_order(at, &id);
     }
+}
+
+/// What is condemned is known to the chains, where lookups read it: no verdict rests on that.
+fn condemned(rows: &InvalidateRows) -> String {
+    let InvalidateRows { scope, by, reason, .. } = rows;
+    let mode = match rows.mode {
+        InvalidateMode::Soft => "flagged",
+        InvalidateMode::Hard => "not served",
+    };
+    format!("{scope} of {} chains: {mode} until sent anew, by {by}: {reason}", rows.up_to.len())
 }
 
 /// A decision about a generation that is closed already was made by somebody who saw less.

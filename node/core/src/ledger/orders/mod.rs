@@ -145,9 +145,10 @@ impl Orders {
         self.event(at, backend, event);
     }
 
-    pub(crate) fn apply_decision(&mut self, at: &mut At<'_>, decision: &Decision) {
+    /// Whether it is carried out; of what it decides about chains the rest is the caller's.
+    pub(crate) fn apply_decision(&mut self, at: &mut At<'_>, decision: &Decision) -> bool {
         at.traceparent = decision.act().keyed.and_then(|keyed| keyed.traceparent.clone());
-        self.decision(at, decision);
+        self.decision(at, decision)
     }
 
     /// Figures of these items changed.

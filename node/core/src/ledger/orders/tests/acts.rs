@@ -2,10 +2,11 @@
 
 use pannier_protocol::api::OrderState;
 use pannier_protocol::order::{Fingerprint, RouteRule};
+use pannier_protocol::subject::Subject;
 use serde_json::{Value, json};
 
 use super::super::{ActOutcome, OutboxEntry, Rerouted, dry_run};
-use super::world::{World, decode, key, order_id, route};
+use super::world::{STOCK, World, decode, key, order_id, route};
 
 /// An order of four pieces in the dead letters of `erp`, with what the client said of it.
 fn dead() -> World {
@@ -207,4 +208,30 @@ fn an_overcommitted_cell_is_listed_until_it_is_covered() {
     assert_eq!(listed(&world), ["A DAL"]);
     world.stock("A DAL 4", &json!({}));
     assert_eq!(listed(&world), Vec::<String>::new());
+}
+
+/// What lookups must not trust any more is known to the chains, once a key, and is no matter of any verdict.
+#[test]
+fn what_an_operator_invalidates_is_condemned_once() {
+    let mut world = World::new();
+    world.stock("A DAL 10", &json!({}));
+    let wms = Subject::parse(STOCK).unwrap();
+    let condemned = |world: &World| {
+        let status = world.board.chain(&wms).unwrap().load();
+        status.condemned.iter().map(|it| (it.scope.to_string(), it.up_to.1.0)).collect::<Vec<_>>()
+    };
+    let rows = |item: &str, sequence: u64| {
+        let epoch = json!({"incarnation": "7f3a", "claim": 3});
+        json!({"invalidate": {"scope": {"item": item}, "mode": "hard", "by": "jane", "reason": "known",
+               "keyed": {"key": "i", "fingerprint": Fingerprint::of(&1).to_string()},
+               "up_to": [{"subject": STOCK, "epoch": epoch, "sequence": sequence}]}})
+    };
+    world.decide(&rows("A", 3));
+    let outcome = world.ledger.reader().orders().act(&key("i")).unwrap().outcome.clone();
+    assert_eq!(outcome, changed("item A of 1 chains: not served until sent anew, by jane: known"));
+    assert_eq!(condemned(&world), [("item A".to_owned(), 3)]);
+    assert_eq!(world.board.wanting(), [wms.clone()], "its source is asked to say it anew");
+    world.decide(&rows("B", 3));
+    assert_eq!(condemned(&world).len(), 1, "the key was used");
+    assert_eq!(world.place_lines("k", &["A 4"]), OrderState::Accepted);
 }

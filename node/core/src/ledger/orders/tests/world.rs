@@ -1,6 +1,7 @@
 //! A ledger with two warehouses, a source of stock, an intake node and a backend.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use pannier_protocol::api::{HoldState, OrderState};
 use pannier_protocol::change::Change;
@@ -16,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::{OrderRecord, OutboxEntry};
 use crate::entry::{Effect, Entry};
+use crate::freshness::Board;
 use crate::ledger::Ledger;
 
 pub(super) const ORDERS: &str = "ledger.order.n1";
@@ -25,6 +27,7 @@ pub(super) const CONTROL: &str = "ledger.control";
 
 pub(super) struct World {
     pub(super) ledger: Ledger,
+    pub(super) board: Arc<Board>,
     position: u64,
     /// Claim and last sequence by subject.
     chains: BTreeMap<String, (u64, u64)>,
@@ -86,9 +89,12 @@ impl World {
     }
 
     pub(super) fn with_rules_1() -> Self {
-        let ledger = Ledger::new(Default::default(), Default::default(), Incarnation::new("7f3a").unwrap());
+        let board: Arc<Board> = Arc::default();
+        let incarnation = Incarnation::new("7f3a").unwrap();
+        let ledger = Ledger::new(Arc::default(), Arc::clone(&board), incarnation);
         // 2026-11-23, noon.
-        Self { ledger, position: 0, chains: BTreeMap::new(), now: 1_795_435_200_000, payload: Vec::new() }
+        let now = 1_795_435_200_000;
+        Self { ledger, board, position: 0, chains: BTreeMap::new(), now, payload: Vec::new() }
     }
 
     /// One message, stamped now.
