@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use compact_str::CompactString;
 use pannier_protocol::Change;
-use pannier_protocol::change::{Policy, SnapshotScope, Table};
+use pannier_protocol::change::{InvalidateScope, Policy, SnapshotScope, Table};
 use pannier_protocol::codec::change_hash;
+use pannier_protocol::subject::Subject;
 
 use super::accounts::AccountRecord;
 use super::items::ItemRecord;
@@ -17,6 +18,7 @@ use super::prices::{Part, PriceBook, Scope, Served, TermsTable};
 use super::references::{NumberOf, ReferenceKey, ReferenceRecord};
 use super::sharded::Records;
 use crate::dictionary::{AccountNo, Dictionary, ItemNo, ScopeNo};
+use crate::freshness::RowFacts;
 use crate::limits::{TABLE_SHARDS, TABLE_SHARDS_SMALL};
 use crate::rows::{RowRejection, Rows, Stated};
 
@@ -72,6 +74,15 @@ impl CatalogRows {
 
     pub(crate) fn terms(&self) -> &TermsTable {
         self.prices.terms()
+    }
+
+    /// Rows that an invalidation of `scope` on this chain, `chain`, would condemn: items, accounts, prices. Walks over them all.
+    pub fn count_in(&self, scope: &InvalidateScope, chain: &Subject) -> u64 {
+        let is_in = |facts: RowFacts<'_>| facts.lie_in(scope, chain);
+        let of = RowFacts::default();
+        self.items.count_of(|it| is_in(RowFacts { item: Some(it.id.as_str()), ..of }))
+            + self.accounts.count_of(|it| is_in(RowFacts { account: Some(it.id.as_str()), ..of }))
+            + self.prices.count_in(scope, chain)
     }
 
     pub(super) fn add_to_digest(&self, change: u128) {

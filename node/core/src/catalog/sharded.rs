@@ -105,8 +105,14 @@ impl<K: Eq + Hash + Clone, T> Records<K, T> {
     }
 
     pub(super) fn count(&self) -> u64 {
+        self.count_of(|_| true)
+    }
+
+    pub(super) fn count_of(&self, counts: impl Fn(&T) -> bool) -> u64 {
         let mut count = 0;
-        self.slots.for_each(|_, slot| count += u64::from(matches!(slot, Slot::Row { .. })));
+        self.slots.for_each(|_, slot| {
+            count += u64::from(matches!(slot, Slot::Row { record, .. } if counts(record)));
+        });
         count
     }
 

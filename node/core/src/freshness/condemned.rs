@@ -5,7 +5,7 @@
 //! condemned: a snapshot brings a new status, and who still reads the old rows still sees them condemned.
 //! Rejected: marking the rows, which a late row escapes and which costs a walk over the table.
 
-use pannier_protocol::change::{InvalidateMode, InvalidateScope};
+use pannier_protocol::change::{InvalidateMode, InvalidateScope, PriceScope};
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{SourceSequence, StreamSequence};
 use serde::{Deserialize, Serialize};
@@ -66,8 +66,23 @@ pub(super) fn put(condemned: &mut Vec<Condemned>, new: Condemned) {
     }
 }
 
+impl<'a> RowFacts<'a> {
+    /// Of rows of a price scope, whatever item they price.
+    pub(crate) fn of_scope(scope: &'a PriceScope) -> Self {
+        match scope {
+            PriceScope::Contract(id) => Self { contract: Some(id.as_str()), ..Self::default() },
+            PriceScope::Promotion(id) | PriceScope::List(id) => {
+                Self { list: Some(id.as_str()), ..Self::default() }
+            }
+            PriceScope::Account(id) => Self { account: Some(id.as_str()), ..Self::default() },
+            PriceScope::Group(_) => Self::default(),
+        }
+    }
+}
+
 impl RowFacts<'_> {
-    fn lie_in(&self, scope: &InvalidateScope, chain: &Subject) -> bool {
+    /// Whether an invalidation of `scope` on `chain` is about the row.
+    pub(crate) fn lie_in(&self, scope: &InvalidateScope, chain: &Subject) -> bool {
         match scope {
             InvalidateScope::All => true,
             InvalidateScope::Item(id) => self.item == Some(id.as_str()),

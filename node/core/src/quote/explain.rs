@@ -2,7 +2,7 @@
 //! reason why it was not taken. Asked for seldom, so it looks through the scopes once more on its own.
 
 use pannier_protocol::api::{Explain, RejectedCandidate, RejectedReason};
-use pannier_protocol::change::{InvalidateMode, LevelPolicy, LevelRule, PriceScope, WarehouseKey};
+use pannier_protocol::change::{InvalidateMode, LevelPolicy, LevelRule, WarehouseKey};
 
 use super::candidate::{Line, factor_of, has_key};
 use super::ladder::{is_derived, step};
@@ -14,15 +14,6 @@ use super::{Portioned, note_condemned};
 use crate::catalog::{Row, Terms, show_row};
 use crate::freshness::Consulted;
 use crate::limits::EXPLAIN_CANDIDATES_MAX;
-
-/// The contract's id, or that of the list or promotion.
-pub(super) fn contract_or_list(scope: &PriceScope) -> (Option<&str>, Option<&str>) {
-    match scope {
-        PriceScope::Contract(id) => (Some(id.as_str()), None),
-        PriceScope::Promotion(id) | PriceScope::List(id) => (None, Some(id.as_str())),
-        PriceScope::Account(_) | PriceScope::Group(_) => (None, None),
-    }
-}
 
 pub(super) fn explain(line: &Line<'_>, portioned: Option<&Portioned<'_>>) -> Explain {
     let outcome = portioned.and_then(|portioned| portioned.parts.first()).map(|part| &part.outcome);

@@ -212,13 +212,11 @@ fn note_condemned(line: &Line<'_>, outcome: &Outcome<'_>, consulted: &mut Consul
             let warehouse = candidate.row.place.warehouse();
             let accounts = scopes.account.iter().flat_map(|context| [&context.account, &context.ship_to]);
             for account in accounts.map(|record| Some(record.id.as_str())).chain([None]) {
-                let (contract, list) = explain::contract_or_list(&candidate.scope.scope);
                 let facts = || RowFacts {
                     item: Some(item.id.as_str()),
                     account,
-                    contract,
-                    list,
                     warehouse: warehouse.map(|warehouse| scopes.dictionary.warehouses.name(warehouse)),
+                    ..RowFacts::of_scope(&candidate.scope.scope)
                 };
                 if let Some(mode) = part.chain.status.condemns(version, facts) {
                     consulted.note_invalidated(mode);

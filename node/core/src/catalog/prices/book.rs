@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use pannier_protocol::Change;
-use pannier_protocol::change::{PriceScope, PriceScopeKind, PriceSelection, ScopeHeader};
+use pannier_protocol::change::{InvalidateScope, PriceScope, PriceScopeKind, PriceSelection, ScopeHeader};
 use pannier_protocol::codec::change_hash;
+use pannier_protocol::subject::Subject;
 use rustc_hash::FxHashMap;
 
 use super::blocks::Blocks;
 use super::edit::ScopeEdit;
+use super::row::{Place, Row};
 use super::scope::{Header, Scope};
 use super::terms::TermsTable;
 use crate::catalog::sharded::Sharded;
 use crate::dictionary::{Dictionary, ScopeNo};
+use crate::freshness::RowFacts;
 use crate::limits::{LIST_DEPTH_MAX, SCOPE_SHARDS};
 use crate::rows::{RowRejection, RowVersion, Stated};
 
@@ -186,6 +189,23 @@ impl PriceBook {
             let (headers, rows) = part.of(&scope.scope);
             count += u64::from(headers && scope.header.is_some());
             count += if rows { scope.rows_count() } else { 0 };
+        });
+        count
+    }
+
+    /// Rows that an invalidation of `invalidated` on `chain` would condemn. A contract that serves an account is not the
+    /// account's: what is counted names it.
+    pub(crate) fn count_in(&self, invalidated: &InvalidateScope, chain: &Subject) -> u64 {
+        let mut count = 0;
+        self.scopes.for_each(|_, scope| {
+            let of_scope = RowFacts::of_scope(&scope.scope);
+            let lies_in = |row: &&Row| {
+                let Place { target, .. } = row.place;
+                let item = Some(target.name(&self.dictionary)).filter(|_| !target.is_class());
+                let warehouse = row.place.warehouse().map(|it| self.dictionary.warehouses.name(it));
+                RowFacts { item, warehouse, ..of_scope }.lie_in(invalidated, chain)
+            };
+            count += scope.rows().filter(lies_in).count() as u64;
         });
         count
     }

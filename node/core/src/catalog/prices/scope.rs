@@ -95,6 +95,10 @@ impl Scope {
         self.blocks.rows_count()
     }
 
+    pub(super) fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.blocks.iter()
+    }
+
     /// Whether anything of it is left.
     pub(super) fn is_alive(&self) -> bool {
         self.header.is_some() || self.rows_count() > 0

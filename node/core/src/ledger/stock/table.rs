@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
 use pannier_protocol::ItemId;
-use pannier_protocol::change::{Change, SnapshotScope, Table};
+use pannier_protocol::change::{Change, InvalidateScope, SnapshotScope, Table};
+use pannier_protocol::subject::Subject;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::balances::{Balances, CapRow, CreditRow};
-use super::record::ItemStock;
+use super::record::{ItemStock, StockCell};
 use super::scope::Selection;
 use super::write::Draft;
 use crate::dictionary::{AccountNo, Dictionary, ItemNo, ScopeNo};
+use crate::freshness::RowFacts;
 use crate::limits::TABLE_SHARDS_STOCK;
 use crate::rows::{RowRejection, Rows, Stated};
 
@@ -52,6 +54,19 @@ impl StockRows {
     /// Whether there is any cap.
     pub fn has_caps(&self) -> bool {
         self.balances.caps_count() > 0
+    }
+
+    /// Cells that an invalidation of `scope` on this chain, `chain`, would condemn. Walks over them all.
+    pub fn count_in(&self, scope: &InvalidateScope, chain: &Subject) -> u64 {
+        let of_record = |no: ItemNo, record: &ItemStock| {
+            let lies_in = |cell: &&StockCell| {
+                let item = Some(self.dictionary.items.name(no));
+                let warehouse = Some(self.dictionary.warehouses.name(cell.warehouse));
+                RowFacts { item, warehouse, ..RowFacts::default() }.lie_in(scope, chain)
+            };
+            record.cells().iter().filter(lies_in).count() as u64
+        };
+        self.items.iter().map(|record| of_record(*record.key(), record.value())).sum()
     }
 
     pub(super) fn add_to_digest(&self, moved: u128) {
