@@ -10,6 +10,11 @@
 //!
 //! How old what was published is: where the server's log ended at some instant was asked, and once the stream has
 //! passed that place, all that was committed before that instant is here.
+//!
+//! The log leaves large values out that stayed as they were. They are taken from what is kept of the row; where that has
+//! none, all tables are read again, for nothing else knows it.
+
+use std::collections::BTreeSet;
 
 use pannier_protocol::{Timestamp, TransactionId};
 use pgwire_replication::{Lsn, ReplicationClient, ReplicationConfig as Connection, ReplicationEvent};
@@ -17,7 +22,7 @@ use pgwire_replication::{Lsn, ReplicationClient, ReplicationConfig as Connection
 use super::SourceError;
 use super::intake::Batch;
 use super::log::{ANSWER_MAX, LogError, Session, connection};
-use super::pgoutput::{Decoder, Field, Row};
+use super::pgoutput::{Decoder, Entry, Field, Row};
 use super::publish::{Pauses, Publisher, every};
 use super::table::{Cells, Read, Table, note_key};
 use crate::runner::{decode, encode, now};
@@ -32,14 +37,25 @@ pub(super) struct Follower {
     publisher: Publisher,
     connection: Connection,
     system: String,
+    /// What the log left out is to be read, and how often that was so.
+    is_behind: bool,
+    gaps: u64,
+}
+
+/// A transaction that is coming in.
+#[derive(Default)]
+struct Open {
+    id: u32,
+    reads: Vec<Read>,
+    /// Of these there are no other rows.
+    emptied: BTreeSet<Table>,
 }
 
 /// What is known of one stream.
 struct Stream {
     client: ReplicationClient,
     decoder: Decoder,
-    /// Of the transaction that is coming in.
-    open: Option<(u32, Vec<Read>)>,
+    open: Option<Open>,
     /// Everything before it is here.
     passed: Lsn,
     /// As far as that is on disk, and the server told.
@@ -61,20 +77,32 @@ impl Follower {
         let Some(replication) = &config.replication else { return Ok(None) };
         let connection = connection(replication)?;
         let publisher = Publisher::open(config).await?;
-        Ok(Some(Self { publisher, connection, system: String::new() }))
+        let (is_behind, gaps) = (false, 0);
+        Ok(Some(Self { publisher, connection, system: String::new(), is_behind, gaps }))
     }
 
     pub(super) async fn work(&mut self, config: &TrytonConfig) -> Result<(), SourceError> {
         let (mut ticks, mut pauses) = (every(config.catalog.tick_ms), Pauses::default());
         loop {
-            match self.session(&mut ticks, &mut pauses).await {
-                Err(SourceError::Log(error)) if error.is_passing() => {
-                    let pause = pauses.next();
-                    tracing::warn!(%error, ?pause, "the log cannot be followed; trying again");
-                    self.publisher.wait(pause, &mut ticks).await?;
-                }
+            let error = match self.session(&mut ticks, &mut pauses).await {
+                Err(SourceError::Log(error)) => error,
                 ended => return ended,
+            };
+            let pause = pauses.next();
+            match &error {
+                LogError::Wire(_) | LogError::Ended => {
+                    tracing::warn!(%error, ?pause, "the log cannot be followed; trying again");
+                }
+                LogError::NotKept { .. } => {
+                    (self.is_behind, self.gaps) = (true, self.gaps + 1);
+                    tracing::error!(%error, gaps = self.gaps, "reading all tables again");
+                }
+                LogError::Answer { .. }
+                | LogError::Publication(_)
+                | LogError::Plugin { .. }
+                | LogError::Decode(_) => return Err(error.into()),
             }
+            self.publisher.wait(pause, &mut ticks).await?;
         }
     }
 
@@ -84,11 +112,12 @@ impl Follower {
         pauses: &mut Pauses,
     ) -> Result<(), SourceError> {
         let mut session = Session::open(&self.connection).await?;
+        let schemas = session.schemas().await?;
         let at = self.begin(&mut session).await?;
         self.publisher.publish().await?;
         let client = session.stream(at).await?;
         pauses.reset();
-        let decoder = Decoder::default();
+        let decoder = Decoder::new(schemas);
         let mut stream = Stream { client, decoder, open: None, passed: at, kept: at, awaited: None };
         loop {
             tokio::select! {
@@ -120,7 +149,7 @@ impl Follower {
         let place = self.publisher.desk().note(PLACE_NOTE)?;
         let place: Option<Place> = place.map(|bytes| decode(&bytes)).transpose()?;
         self.system.clone_from(&server.system);
-        if let Some((system, at)) = place.filter(|_| self.publisher.is_begun())
+        if let Some((system, at)) = place.filter(|_| self.publisher.is_begun() && !self.is_behind)
             && server.goes_on(&system, Lsn(at))
         {
             return Ok(Lsn(at));
@@ -131,6 +160,7 @@ impl Follower {
         let whole = Table::ALL.iter().copied().collect();
         self.take(Batch { reads, whole, ..Batch::default() }, at).await?;
         self.publisher.read_to(begun);
+        self.is_behind = false;
         Ok(at)
     }
 
@@ -143,18 +173,28 @@ impl Follower {
 
     async fn heard(&mut self, stream: &mut Stream, event: ReplicationEvent) -> Result<(), SourceError> {
         match event {
-            ReplicationEvent::Begin { xid, .. } => stream.open = Some((xid, Vec::new())),
+            ReplicationEvent::Begin { xid, .. } => {
+                stream.open = Some(Open { id: xid, ..Open::default() });
+            }
             ReplicationEvent::XLogData { data, .. } => {
-                let row = stream.decoder.read(&data).map_err(LogError::from)?;
-                if let (Some(row), Some((_, reads))) = (row, &mut stream.open) {
-                    let read = self.completed(row, reads)?;
-                    reads.push(read);
+                let entry = stream.decoder.read(&data).map_err(LogError::from)?;
+                match (entry, &mut stream.open) {
+                    (Some(Entry::Row(row)), Some(open)) => {
+                        let before = self.before(&row, &open.reads)?;
+                        open.reads.push(completed(row, before.as_ref())?);
+                    }
+                    (Some(Entry::Emptied(tables)), Some(open)) => {
+                        open.reads.retain(|read| !tables.contains(&read.table));
+                        open.emptied.extend(tables);
+                    }
+                    (Some(_) | None, _) => {}
                 }
             }
             ReplicationEvent::Commit { end_lsn, .. } => {
-                if let Some((xid, reads)) = stream.open.take().filter(|(_, reads)| !reads.is_empty()) {
-                    let transaction = TransactionId::new(&format!("{xid}-{end_lsn}")).ok();
-                    let batch = Batch { reads, transaction, ..Batch::default() };
+                let says = |open: &Open| !(open.reads.is_empty() && open.emptied.is_empty());
+                if let Some(Open { id, reads, emptied: whole }) = stream.open.take().filter(says) {
+                    let transaction = TransactionId::new(&format!("{id}-{end_lsn}")).ok();
+                    let batch = Batch { reads, whole, transaction, ..Batch::default() };
                     let says = self.take(batch, end_lsn).await?;
                     stream.keep(end_lsn);
                     if says {
@@ -181,25 +221,64 @@ impl Follower {
         }
     }
 
-    /// With what the log left out because it is as it was: in this transaction, or kept.
-    fn completed(&self, row: Row, reads: &[Read]) -> Result<Read, SourceError> {
-        let Row { table, id, fields } = row;
-        let Some(fields) = fields else { return Ok(Read { table, id, cells: None }) };
-        let mut before: Option<Cells> = None;
-        if fields.contains(&Field::AsBefore) {
-            let earlier = reads.iter().rev().find(|read| (read.table, read.id) == (table, id));
-            before = match earlier {
-                Some(read) => read.cells.clone(),
-                None => {
-                    let kept = self.publisher.desk().note(&note_key(table, id))?;
-                    kept.map(|bytes| decode(&bytes)).transpose()?
-                }
-            };
+    /// What a row was before, if it has to be known: in this transaction, or kept.
+    fn before(&self, row: &Row, reads: &[Read]) -> Result<Option<Cells>, SourceError> {
+        let (table, id) = (row.table, row.id);
+        if !row.fields.as_ref().is_some_and(|fields| fields.contains(&Field::AsBefore)) {
+            return Ok(None);
         }
-        let cell = |(at, field): (usize, Field)| match field {
-            Field::Set(cell) => cell,
-            Field::AsBefore => before.as_ref().and_then(|cells| cells.get(at).cloned()).flatten(),
+        if let Some(read) = reads.iter().rev().find(|read| (read.table, read.id) == (table, id)) {
+            return Ok(read.cells.clone());
+        }
+        let kept = self.publisher.desk().note(&note_key(table, id))?;
+        Ok(kept.map(|bytes| decode(&bytes)).transpose()?)
+    }
+}
+
+/// With what the log left out because it is as it was before.
+fn completed(row: Row, before: Option<&Cells>) -> Result<Read, LogError> {
+    let Row { table, id, fields } = row;
+    let Some(fields) = fields else { return Ok(Read { table, id, cells: None }) };
+    let columns = table.columns().iter().zip(fields);
+    let cell = |(at, (column, field)): (usize, (&&'static str, Field))| match field {
+        Field::Set(cell) => Ok(cell),
+        Field::AsBefore => match before.and_then(|cells| cells.get(at)) {
+            Some(Some(text)) => Ok(Some(text.clone())),
+            // Null is never large.
+            Some(None) | None => Err(LogError::NotKept { table: table.sql(), id, column }),
+        },
+    };
+    let cells = columns.enumerate().map(cell).collect::<Result<_, _>>()?;
+    Ok(Read { table, id, cells: Some(cells) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_log_leaves_out_is_as_it_was_or_nobody_knows() {
+        let text = |text: &str| Some(text.to_owned());
+        let kept = |name: &str| Some(vec![text(name), text("t")]);
+        let null = Some(vec![None, text("t")]);
+        let row = |name: Field| {
+            let fields = Some(vec![name, Field::Set(text("f"))]);
+            Row { table: Table::Party, id: 3, fields }
         };
-        Ok(Read { table, id, cells: Some(fields.into_iter().enumerate().map(cell).collect()) })
+        for (name, before, want) in [
+            (Field::Set(text("B")), kept("A"), Some(text("B"))),
+            (Field::Set(None), kept("A"), Some(None)),
+            (Field::AsBefore, kept("A"), Some(text("A"))),
+            (Field::AsBefore, null, None),
+            (Field::AsBefore, None, None),
+            (Field::AsBefore, Some(Vec::new()), None),
+        ] {
+            let what = format!("{name:?} after {before:?}");
+            match (completed(row(name), before.as_ref()), want) {
+                (Ok(read), Some(want)) => assert_eq!(read.cells, Some(vec![want, text("f")]), "{what}"),
+                (Err(LogError::NotKept { column: "code", .. }), None) => {}
+                (got, _) => panic!("{what}: {got:?}"),
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@ use pgwire_replication::{Lsn, PgWireError, ReplicationClient, ReplicationConfig 
 
 use super::config::ReplicationConfig;
 use super::pgoutput::DecodeError;
+use super::publication::{self, PublicationError, Schemas};
 use super::table::{Id, Read, Table};
 use crate::limits::{LOG_STATUS_INTERVAL, SNAPSHOT_ROWS_MAX};
 use crate::tryton::ConfigError;
@@ -19,23 +20,17 @@ pub enum LogError {
     Ended,
     #[error("PostgreSQL answers {what} with something else than expected")]
     Answer { what: &'static str },
-    #[error(
-        "publication {publication} lacks {tables}: ALTER PUBLICATION {publication} ADD TABLE {tables}, then start again"
-    )]
-    Publication { publication: String, tables: String },
+    #[error(transparent)]
+    Publication(#[from] PublicationError),
     #[error(
         "replication slot {slot} is of the plugin {plugin}, not pgoutput: give the adapter a slot of its own"
     )]
     Plugin { slot: String, plugin: String },
     #[error(transparent)]
     Decode(#[from] DecodeError),
-}
-
-impl LogError {
-    /// Whether the same attempt may succeed later, by itself.
-    pub(super) fn is_passing(&self) -> bool {
-        matches!(self, Self::Wire(_) | Self::Ended)
-    }
+    /// The log repeats no large value that stayed the same, and here is none.
+    #[error("the log leaves out {column} of {table} {id}, which was never read")]
+    NotKept { table: String, id: Id, column: &'static str },
 }
 
 /// Who the server is, where its log ends, and from where the slot can go on.
@@ -99,16 +94,15 @@ impl Session {
         Ok(self.client.simple_query(sql).await?.into_iter().map(texts).collect())
     }
 
-    /// Refuses a publication in which tables are missing: their changes would never come.
-    pub(super) async fn server(&mut self) -> Result<Server, LogError> {
+    /// Where the tables are; refuses a publication that does not have all of them.
+    pub(super) async fn schemas(&mut self) -> Result<Schemas, LogError> {
         let publication = self.connection.publication.names().concat();
-        let sql = format!("SELECT tablename FROM pg_publication_tables WHERE pubname = '{publication}'");
-        let published: Vec<String> = self.ask(&sql).await?.into_iter().flatten().flatten().collect();
-        let needed = Table::ALL.iter().filter(|table| table.is_followed()).map(|table| table.sql());
-        let missing: Vec<String> = needed.filter(|name| !published.contains(name)).collect();
-        if !missing.is_empty() {
-            return Err(LogError::Publication { publication, tables: missing.join(", ") });
-        }
+        let operations = self.ask(&publication::operations_sql(&publication)).await?;
+        let tables = self.ask(&publication::tables_sql(&publication)).await?;
+        Ok(publication::check(&publication, &operations, &tables)?)
+    }
+
+    pub(super) async fn server(&mut self) -> Result<Server, LogError> {
         let system = self.client.identify_system().await?;
         let sql = format!(
             "SELECT plugin, wal_status, confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '{}'",

@@ -25,6 +25,7 @@ mod log;
 mod model;
 mod pgoutput;
 mod poll;
+mod publication;
 mod publish;
 mod row;
 mod stock;
@@ -37,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 pub use config::{CatalogConfig, PollConfig, ReplicationConfig};
 pub use log::LogError;
 pub use pgoutput::DecodeError;
+pub use publication::PublicationError;
 
 use super::{ConfigError, RestError, TrytonConfig};
 use crate::runner::{DrainError, OpenError, Positions, StoreError};

@@ -3,8 +3,9 @@
 //! Protocol version 1, values as text. What is read: `R`elation, `I`nsert, `U`pdate, `D`elete, `T`runcate; the rest says
 //! nothing about rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::publication::Schemas;
 use super::table::{Id, Table};
 
 /// Why a message cannot be read.
@@ -16,8 +17,6 @@ pub enum DecodeError {
     Unknown { relation: u32 },
     #[error("table {table} has no column {column} in the publication; publish whole tables")]
     Column { table: String, column: &'static str },
-    #[error("table {table} was emptied at once, which no Tryton does: start with a new slot")]
-    Truncated { table: String },
 }
 
 /// A column's new value.
@@ -36,6 +35,14 @@ pub(super) struct Row {
     pub(super) fields: Option<Vec<Field>>,
 }
 
+/// What one message says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Entry {
+    Row(Row),
+    /// No row that was there is any more.
+    Emptied(BTreeSet<Table>),
+}
+
 /// Where the columns of a table stand in its rows.
 #[derive(Debug)]
 struct Relation {
@@ -45,8 +52,9 @@ struct Relation {
 }
 
 /// Reads one session's messages: relations are described once in each.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Decoder {
+    schemas: Schemas,
     /// `None`: a table that nobody asks about.
     relations: BTreeMap<u32, Option<Relation>>,
 }
@@ -101,8 +109,12 @@ impl<'a> Bytes<'a> {
 }
 
 impl Decoder {
-    /// What one message says of a row, if anything.
-    pub(super) fn read(&mut self, message: &[u8]) -> Result<Option<Row>, DecodeError> {
+    pub(super) fn new(schemas: Schemas) -> Self {
+        Self { schemas, relations: BTreeMap::new() }
+    }
+
+    /// What one message says of rows, if anything.
+    pub(super) fn read(&mut self, message: &[u8]) -> Result<Option<Entry>, DecodeError> {
         let mut bytes = Bytes(message);
         match bytes.byte()? {
             b'R' => self.describe(&mut bytes).map(|()| None),
@@ -126,16 +138,16 @@ impl Decoder {
                 let fields = bytes.row()?;
                 let Some(relation) = self.relation(relation)? else { return Ok(None) };
                 let id = id_of(&fields, relation)?;
-                Ok(Some(Row { table: relation.table, id, fields: None }))
+                Ok(Some(Entry::Row(Row { table: relation.table, id, fields: None })))
             }
-            b'T' => self.truncated(&mut bytes),
+            b'T' => self.emptied(&mut bytes),
             _ => Ok(None),
         }
     }
 
     fn describe(&mut self, bytes: &mut Bytes<'_>) -> Result<(), DecodeError> {
         let relation = bytes.long()?;
-        bytes.text()?;
+        let schema = bytes.text()?;
         let name = bytes.text()?;
         bytes.byte()?;
         let mut names = Vec::new();
@@ -148,7 +160,8 @@ impl Decoder {
             let error = || DecodeError::Column { table: name.to_owned(), column };
             names.iter().position(|name| *name == column).ok_or_else(error)
         };
-        let described = match Table::of_sql(name) {
+        let is_there = |table: &Table| self.schemas.get(table).is_some_and(|known| known == schema);
+        let described = match Table::of_sql(name).filter(is_there) {
             Some(table) => {
                 let columns = table.columns().iter().map(|column| at(column)).collect::<Result<_, _>>()?;
                 Some(Relation { table, id: at("id")?, columns })
@@ -164,23 +177,22 @@ impl Decoder {
         Ok(known.as_ref())
     }
 
-    fn changed(&self, relation: u32, fields: Vec<Field>) -> Result<Option<Row>, DecodeError> {
+    fn changed(&self, relation: u32, fields: Vec<Field>) -> Result<Option<Entry>, DecodeError> {
         let Some(relation) = self.relation(relation)? else { return Ok(None) };
         let id = id_of(&fields, relation)?;
         let field = |at: &usize| fields.get(*at).cloned().ok_or(DecodeError::Damaged);
         let fields = relation.columns.iter().map(field).collect::<Result<_, _>>()?;
-        Ok(Some(Row { table: relation.table, id, fields: Some(fields) }))
+        Ok(Some(Entry::Row(Row { table: relation.table, id, fields: Some(fields) })))
     }
 
-    fn truncated(&self, bytes: &mut Bytes<'_>) -> Result<Option<Row>, DecodeError> {
+    fn emptied(&self, bytes: &mut Bytes<'_>) -> Result<Option<Entry>, DecodeError> {
         let count = bytes.long()?;
         bytes.byte()?;
+        let mut tables = BTreeSet::new();
         for _ in 0..count {
-            if let Some(relation) = self.relation(bytes.long()?)? {
-                return Err(DecodeError::Truncated { table: relation.table.sql() });
-            }
+            tables.extend(self.relation(bytes.long()?)?.map(|relation| relation.table));
         }
-        Ok(None)
+        Ok((!tables.is_empty()).then_some(Entry::Emptied(tables)))
     }
 }
 
@@ -196,11 +208,23 @@ fn id_of(fields: &[Field], relation: &Relation) -> Result<Id, DecodeError> {
 mod tests {
     use super::*;
 
+    fn decoder() -> Decoder {
+        Decoder::new([(Table::Party, "public".to_owned())].into())
+    }
+
+    fn emptied(relations: &[u32]) -> Vec<u8> {
+        let mut bytes = vec![b'T'];
+        bytes.extend(u32::try_from(relations.len()).unwrap().to_be_bytes());
+        bytes.push(0);
+        bytes.extend(relations.iter().flat_map(|relation| relation.to_be_bytes()));
+        bytes
+    }
+
+    /// With the schema in front.
     fn relation(number: u32, name: &str, columns: &[&str]) -> Vec<u8> {
         let mut bytes = vec![b'R'];
         bytes.extend(number.to_be_bytes());
-        bytes.extend(b"public\0");
-        bytes.extend(name.as_bytes());
+        bytes.extend(name.replace('.', "\0").as_bytes());
         bytes.extend([0, b'd']);
         bytes.extend(u16::try_from(columns.len()).unwrap().to_be_bytes());
         for column in columns {
@@ -233,11 +257,15 @@ mod tests {
 
     #[test]
     fn rows_are_read_by_the_names_of_their_columns() {
-        let mut decoder = Decoder::default();
-        assert_eq!(decoder.read(&relation(7, "party_party", &["active", "id", "x", "code"])), Ok(None));
-        assert_eq!(decoder.read(&relation(8, "ir_cache", &["id"])), Ok(None));
+        let mut decoder = decoder();
+        assert_eq!(
+            decoder.read(&relation(7, "public.party_party", &["active", "id", "x", "code"])),
+            Ok(None)
+        );
+        assert_eq!(decoder.read(&relation(8, "public.ir_cache", &["id"])), Ok(None));
+        assert_eq!(decoder.read(&relation(6, "archive.party_party", &["id", "code"])), Ok(None));
         let set = |text: &str| Field::Set(Some(text.to_owned()));
-        let party = |fields| Ok(Some(Row { table: Table::Party, id: 3, fields }));
+        let party = |fields| Ok(Some(Entry::Row(Row { table: Table::Party, id: 3, fields })));
         for (message, want) in [
             (row(b"I", 7, b"N", &["t", "3", "?", "C"]), party(Some(vec![set("C"), set("t")]))),
             (row(b"U", 7, b"N", &["?", "3", "?", "~"]), party(Some(vec![Field::AsBefore, Field::Set(None)]))),
@@ -247,14 +275,15 @@ mod tests {
             (row(b"I", 7, b"N", &["t"]), Err(DecodeError::Damaged)),
             (b"C".to_vec(), Ok(None)),
             (Vec::new(), Err(DecodeError::Damaged)),
-            (
-                vec![b'T', 0, 0, 0, 1, 0, 0, 0, 0, 7],
-                Err(DecodeError::Truncated { table: "party_party".into() }),
-            ),
+            (row(b"I", 6, b"N", &["1", "C"]), Ok(None)),
+            (emptied(&[8, 7, 6]), Ok(Some(Entry::Emptied([Table::Party].into())))),
+            (emptied(&[8]), Ok(None)),
+            (emptied(&[9]), Err(DecodeError::Unknown { relation: 9 })),
         ] {
             assert_eq!(decoder.read(&message), want, "{message:?}");
         }
-        let lacking = decoder.read(&relation(7, "party_party", &["id", "code"])).unwrap_err().to_string();
+        let lacking =
+            decoder.read(&relation(7, "public.party_party", &["id", "code"])).unwrap_err().to_string();
         assert_eq!(
             lacking,
             "table party_party has no column active in the publication; publish whole tables"
@@ -264,8 +293,8 @@ mod tests {
     /// Whatever the bytes, it is an error and no panic.
     #[test]
     fn a_message_cut_short_is_damaged() {
-        let mut decoder = Decoder::default();
-        decoder.read(&relation(7, "party_party", &["id", "code", "active"])).unwrap();
+        let mut decoder = decoder();
+        decoder.read(&relation(7, "public.party_party", &["id", "code", "active"])).unwrap();
         let whole = row(b"U", 7, b"N", &["3", "C", "t"]);
         for end in 0..whole.len() {
             assert_eq!(decoder.read(&whole[..end]), Err(DecodeError::Damaged), "{end}");

@@ -3,6 +3,7 @@
 mod erp;
 mod heard;
 mod orders;
+mod refused;
 mod replication;
 mod source;
 

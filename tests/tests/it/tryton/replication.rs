@@ -5,18 +5,24 @@ use std::process::{Command, Stdio};
 
 use pannier_adapters::tryton::TrytonConfig;
 use pannier_tests::TestBroker;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::erp::Erp;
 use super::heard::Heard;
+use super::refused::check_refusals;
 use super::source::{Asked, Running, check_all, order_and_ship};
 
 /// The adapter's configuration with the database's address.
-fn followed(erp: &Erp, test: &TestBroker) -> TrytonConfig {
-    let of = &erp.state["postgres"];
+pub(super) fn followed(erp: &Erp, test: &TestBroker) -> TrytonConfig {
+    followed_as(erp, test, &erp.state)
+}
+
+/// The same, with what `state` says of the database.
+pub(super) fn followed_as(erp: &Erp, test: &TestBroker, state: &Value) -> TrytonConfig {
+    let of = &state["postgres"];
     let more = format!(
         "[catalog]\ntick_ms = 100\n[replication]\nhost = {}\nport = {}\ndatabase = {}\nuser = {}\npassword = {}\n",
-        of["host"], of["port"], erp.state["database"], of["user"], of["password"],
+        of["host"], of["port"], state["database"], of["user"], of["password"],
     );
     erp.config(test, &more)
 }
@@ -34,7 +40,7 @@ fn psql(erp: &Erp) -> Command {
 }
 
 /// What `psql` answers to statements, each its own transaction.
-fn sql(erp: &Erp, statements: &str) -> String {
+pub(super) fn sql(erp: &Erp, statements: &str) -> String {
     let done = psql(erp).args(["-c", statements]).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8(done.stdout).unwrap().trim().to_owned()
@@ -54,6 +60,7 @@ async fn the_log_of_the_database_says_all_that_happens() {
     let (test, streams) = TestBroker::start_with_streams().await;
     let mut stock = Heard::listen(&test.broker, &streams, true);
     let mut catalog = Heard::listen(&test.broker, &streams, false);
+    check_refusals(&erp, &test).await;
     let running = Running::start(followed(&erp, &test));
     // Tryton works while all tables are read.
     for product in 21..25 {
@@ -75,10 +82,21 @@ async fn the_log_of_the_database_says_all_that_happens() {
          DELETE FROM product_price_list_cache; UPDATE kept SET id = id + 100000;
          INSERT INTO product_price_list_cache SELECT * FROM kept; COMMIT",
     );
+    sql(&erp, "INSERT INTO archive.party_party SELECT * FROM party_party; DELETE FROM archive.party_party");
     nothing_but(&erp, &mut catalog, 14, "CUST-012").await;
     sql(&erp, "DELETE FROM product_list_price WHERE template = 40");
     let gone = |heard: &Heard| !heard.rows.contains_key("price LIST ITEM-040 ..");
     catalog.until("a deleted price", gone).await;
+    sql(
+        &erp,
+        "BEGIN; CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM product_list_price WHERE template <> 39;
+         UPDATE product_list_price SET list_price = 99; TRUNCATE product_list_price;
+         INSERT INTO product_list_price SELECT * FROM kept; COMMIT",
+    );
+    catalog.said();
+    let gone = |heard: &Heard| !heard.rows.contains_key("price LIST ITEM-039 ..");
+    catalog.until("a price that was emptied out", gone).await;
+    assert_eq!(catalog.said(), ["price LIST ITEM-039 .."]);
     away(&erp, &test, running, &mut stock, &mut catalog).await;
 }
 

@@ -41,6 +41,12 @@ impl Running {
         self.stop.cancel();
         timeout(PATIENCE, self.run).await.expect("it stops in time").unwrap().unwrap();
     }
+
+    /// Why it ended by itself.
+    pub(super) async fn refused(self) -> String {
+        let ended = timeout(PATIENCE, self.run).await.expect("it ends in time").unwrap();
+        ended.unwrap_err().to_string()
+    }
 }
 
 fn decimal(value: &Value) -> Decimal {
