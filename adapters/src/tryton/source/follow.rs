@@ -37,6 +37,8 @@ pub(super) struct Follower {
     publisher: Publisher,
     connection: Connection,
     system: String,
+    /// In this life of the process: what is refused was not before.
+    has_followed: bool,
     /// What the log left out is to be read, and how often that was so.
     is_behind: bool,
     gaps: u64,
@@ -77,8 +79,8 @@ impl Follower {
         let Some(replication) = &config.replication else { return Ok(None) };
         let connection = connection(replication)?;
         let publisher = Publisher::open(config).await?;
-        let (is_behind, gaps) = (false, 0);
-        Ok(Some(Self { publisher, connection, system: String::new(), is_behind, gaps }))
+        let (has_followed, is_behind, gaps) = (false, false, 0);
+        Ok(Some(Self { publisher, connection, system: String::new(), has_followed, is_behind, gaps }))
     }
 
     pub(super) async fn work(&mut self, config: &TrytonConfig) -> Result<(), SourceError> {
@@ -93,11 +95,15 @@ impl Follower {
                 LogError::Wire(_) | LogError::Ended => {
                     tracing::warn!(%error, ?pause, "the log cannot be followed; trying again");
                 }
+                LogError::Denied(_) if self.has_followed => {
+                    tracing::error!(%error, ?pause, "nothing new is published until this is mended; trying again");
+                }
                 LogError::NotKept { .. } => {
                     (self.is_behind, self.gaps) = (true, self.gaps + 1);
                     tracing::error!(%error, gaps = self.gaps, "reading all tables again");
                 }
-                LogError::Answer { .. }
+                LogError::Denied(_)
+                | LogError::Answer { .. }
                 | LogError::Publication(_)
                 | LogError::Plugin { .. }
                 | LogError::Decode(_) => return Err(error.into()),
@@ -117,6 +123,7 @@ impl Follower {
         self.publisher.publish().await?;
         let client = session.stream(at).await?;
         pauses.reset();
+        self.has_followed = true;
         let decoder = Decoder::new(schemas);
         let mut stream = Stream { client, decoder, open: None, passed: at, kept: at, awaited: None };
         loop {

@@ -15,7 +15,13 @@ use crate::tryton::ConfigError;
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     #[error("PostgreSQL: {0}")]
-    Wire(#[from] PgWireError),
+    Wire(PgWireError),
+    /// No repetition helps until somebody does something about it.
+    #[error(
+        "PostgreSQL refuses: {0}; check user, password and database of [replication], the user's rights (LOGIN, \
+         REPLICATION, SELECT), the server's pg_hba.conf, and wal_level = logical"
+    )]
+    Denied(PgWireError),
     #[error("PostgreSQL ended the session")]
     Ended,
     #[error("PostgreSQL answers {what} with something else than expected")]
@@ -32,6 +38,25 @@ pub enum LogError {
     #[error("the log leaves out {column} of {table} {id}, which was never read")]
     NotKept { table: String, id: Id, column: &'static str },
 }
+
+impl From<PgWireError> for LogError {
+    fn from(error: PgWireError) -> Self {
+        let is_denied = error.is_auth()
+            || error.is_tls()
+            || matches!(&error, PgWireError::Server(text) if is_denial(text));
+        if is_denied { Self::Denied(error) } else { Self::Wire(error) }
+    }
+}
+
+/// By the code at the end of what the server says: whoever restarts it or takes all its connections is not meant.
+fn is_denial(text: &str) -> bool {
+    let code = text.rsplit_once("(SQLSTATE ").map_or("", |(_, code)| code.trim_end_matches(')'));
+    DENIALS.iter().any(|denial| code.starts_with(denial))
+}
+
+/// Codes, or classes of them: no such user or a wrong password, no such database, no right or no such thing, not supported,
+/// not the `wal_level` for it, no room for another slot.
+const DENIALS: [&str; 6] = ["28", "3D", "42", "0A", "55000", "53400"];
 
 /// Who the server is, where its log ends, and from where the slot can go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,6 +213,28 @@ pub(super) const ANSWER_MAX: Duration = Duration::from_secs(10);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_human_has_to_mend_is_told_from_what_passes() {
+        let server = |text: &str| PgWireError::Server(text.to_owned());
+        for (error, want) in [
+            (server("password authentication failed for user \"pannier\" (SQLSTATE 28P01)"), true),
+            (server("no pg_hba.conf entry for host \"10.0.0.1\", no encryption (SQLSTATE 28000)"), true),
+            (server("database \"erp\" does not exist (SQLSTATE 3D000)"), true),
+            (server("permission denied for table sale_sale (SQLSTATE 42501)"), true),
+            (server("logical decoding requires wal_level >= logical (SQLSTATE 55000)"), true),
+            (server("all replication slots are in use (SQLSTATE 53400)"), true),
+            (server("the database system is starting up (SQLSTATE 57P03)"), false),
+            (server("sorry, too many clients already (SQLSTATE 53300)"), false),
+            (server("replication slot \"pannier\" is active for PID 28 (SQLSTATE 55006)"), false),
+            (server("28P01"), false),
+            (PgWireError::Auth("SCRAM server error: other-error".to_owned()), true),
+            (PgWireError::Protocol("truncated".to_owned()), false),
+        ] {
+            let text = error.to_string();
+            assert_eq!(matches!(LogError::from(error), LogError::Denied(_)), want, "{text}");
+        }
+    }
 
     #[test]
     fn only_the_slot_that_was_followed_goes_on() {

@@ -1,9 +1,10 @@
-//! What a database would leave out, ends the adapter at its start with what to do about it.
+//! What a database does not allow, or would leave out, ends the adapter at its start with what to do about it.
 
 use pannier_tests::TestBroker;
+use serde_json::json;
 
 use super::erp::Erp;
-use super::replication::{followed, sql};
+use super::replication::{followed, followed_as, sql};
 use super::source::Running;
 
 /// What is done to the database, and what is said of it.
@@ -47,5 +48,16 @@ pub(super) async fn check_refusals(erp: &Erp, test: &TestBroker) {
         let told = Running::start(followed(erp, test)).refused().await;
         assert!(told.contains(want), "{done}: {told}");
         sql(erp, statement(&told).unwrap_or("ALTER ROLE pannier RESET search_path"));
+    }
+    for (key, value, want) in [
+        ("password", "wrong", "SQLSTATE 28P01); check user, password"),
+        ("user", "nobody", "SQLSTATE 28P01); check user, password"),
+        ("database", "elsewhere", "SQLSTATE 3D000); check user, password and database"),
+    ] {
+        let mut other = erp.state.clone();
+        let of = if key == "database" { &mut other } else { &mut other["postgres"] };
+        of[key] = json!(value);
+        let told = Running::start(followed_as(erp, test, &other)).refused().await;
+        assert!(told.contains(want), "{key}: {told}");
     }
 }
