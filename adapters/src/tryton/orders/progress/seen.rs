@@ -1,5 +1,7 @@
 //! Up to when changes were seen, over a restart. Written after what they say is stored, and replaced as a whole.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use pannier_protocol::{Incarnation, Timestamp};
@@ -67,10 +69,26 @@ impl Seen {
         let io = |source| SeenError::Io { path: self.path.clone(), source };
         let bytes = serde_json::to_vec(&note).map_err(|error| io(error.into()))?;
         let aside = self.path.with_extension("part");
-        std::fs::write(&aside, bytes).and_then(|()| std::fs::rename(&aside, &self.path)).map_err(io)?;
+        replace(&self.path, &aside, &bytes).map_err(io)?;
         self.until = Some(until);
         Ok(())
     }
+}
+
+/// A file system may rename before it writes, and leaves a new name on an empty file when it is cut off then; so both the file
+/// and its folder, where folders can be opened, are brought to the disk.
+fn replace(path: &Path, aside: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create(aside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    drop(file);
+    std::fs::rename(aside, path)?;
+    if cfg!(unix)
+        && let Some(folder) = path.parent()
+    {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
