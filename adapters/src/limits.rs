@@ -126,6 +126,8 @@ pub const WEBHOOK_REQUEST_MAX_DEFAULT: Duration = Duration::from_secs(15);
 /// otherwise; jitter comes on top.
 pub const WEBHOOK_RETRY_DELAY_MIN: Duration = Duration::from_millis(500);
 pub const WEBHOOK_RETRY_DELAY_MAX_DEFAULT: Duration = Duration::from_secs(300);
+/// A receiver that answers 429 or 503 and says until when is left alone, at most so long.
+pub const WEBHOOK_RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 /// An event that could not be delivered for so long goes to the review list, unless the configuration says otherwise.
 pub const WEBHOOK_GIVE_UP_DEFAULT: Duration = Duration::from_secs(3 * 24 * 3_600);
 /// Secrets in use at once, and how long each is, in bytes: what Standard Webhooks asks for.

@@ -9,7 +9,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Failure};
 use super::event::Lane;
 use super::lanes::Lanes;
 use super::store::Store;
@@ -26,6 +26,8 @@ pub(super) struct Deliver {
     give_up: Duration,
     lanes: Lanes,
     breaker: Breaker,
+    /// The receiver asked to be left alone until then; from the beginning on, as all times here.
+    quiet_until: Duration,
     began: Instant,
     tasks: JoinSet<Result<Delivered, WebhookError>>,
     status: watch::Sender<WebhookStatus>,
@@ -38,7 +40,7 @@ struct Delivered {
     lane: Lane,
     id: String,
     taken_at: Timestamp,
-    outcome: Result<(), BackendError>,
+    outcome: Result<(), Failure>,
 }
 
 /// What is said to the store of several attempts at once: one sync of the disk.
@@ -66,6 +68,7 @@ impl Deliver {
             give_up: Duration::from_millis(config.give_up_ms),
             lanes: Lanes::new(Duration::from_millis(config.retry_ms_max)),
             breaker: Breaker::default(),
+            quiet_until: Duration::ZERO,
             began: Instant::now(),
             tasks: JoinSet::new(),
             status,
@@ -117,7 +120,7 @@ impl Deliver {
     fn begin(&mut self) {
         let now = self.began.elapsed();
         self.lanes.wake(now);
-        while self.tasks.len() < self.at_once && self.lanes.is_ready() {
+        while now >= self.quiet_until && self.tasks.len() < self.at_once && self.lanes.is_ready() {
             if self.breaker.permit(now) != Permit::Go {
                 return;
             }
@@ -135,8 +138,9 @@ impl Deliver {
     /// When something may begin that nothing under way announces.
     fn next_wake(&self) -> Option<Instant> {
         let now = self.began.elapsed();
-        let closes = self.breaker.opens_until().filter(|until| *until > now && self.lanes.is_ready());
-        let next = closes.into_iter().chain(self.lanes.next_wake()).min()?;
+        let begins = self.breaker.opens_until().into_iter().chain([self.quiet_until]);
+        let begins = begins.filter(|until| *until > now && self.lanes.is_ready());
+        let next = begins.chain(self.lanes.next_wake()).min()?;
         Some(self.began + next)
     }
 
@@ -170,9 +174,14 @@ impl Deliver {
 
     fn note(&mut self, attempt: Delivered, settled: &mut Settled) {
         let Delivered { number, lane, id, taken_at, outcome } = attempt;
-        self.breaker.tell(outcome.as_ref().copied(), self.began.elapsed());
+        let at = self.began.elapsed();
+        self.breaker.tell(outcome.as_ref().copied().map_err(|failure| &failure.error), at);
+        if let Some(after) = outcome.as_ref().err().and_then(|failure| failure.after) {
+            tracing::warn!(?after, "the receiver asks to be left alone");
+            self.quiet_until = self.quiet_until.max(at + after);
+        }
         let age = Duration::from_millis(now().millis_since(taken_at));
-        match outcome {
+        match outcome.map_err(|failure| failure.error) {
             Ok(()) => {
                 tracing::debug!(id, "delivered");
                 settled.delivered.push(number);

@@ -1,19 +1,23 @@
 //! One delivery: a signed POST, and what its answer says about the receiver.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, USER_AGENT};
-use http::{HeaderName, Request, StatusCode, Uri};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderName, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use jiff::fmt::rfc2822;
+use pannier_protocol::Timestamp;
 
 use super::config::{ConfigError, WebhookConfig};
 use super::event::Event;
 use super::signature::Secrets;
 use crate::cause::causes;
-use crate::limits::{WEBHOOK_ANSWER_BYTES_MAX, WEBHOOK_CONNECTION_IDLE_MAX};
+use crate::limits::{WEBHOOK_ANSWER_BYTES_MAX, WEBHOOK_CONNECTION_IDLE_MAX, WEBHOOK_RETRY_AFTER_MAX};
 use crate::runner::now;
 use crate::runner::sink::BackendError;
 
@@ -25,8 +29,22 @@ const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature
 pub(super) struct Endpoint {
     url: Uri,
     secrets: Secrets,
-    limit: std::time::Duration,
+    limit: Duration,
     carrier: Carrier,
+}
+
+/// Why the receiver does not have an event.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: BackendError,
+    /// How long it wants to be left alone.
+    pub(super) after: Option<Duration>,
+}
+
+impl From<BackendError> for Failure {
+    fn from(error: BackendError) -> Self {
+        Self { error, after: None }
+    }
 }
 
 /// Plain HTTP needs no certificates, and works where the system has none.
@@ -64,7 +82,7 @@ impl Endpoint {
     }
 
     /// Returns once the receiver has it. Signed anew each time, since receivers refuse what was signed long ago.
-    pub(super) async fn deliver(&self, event: &Event) -> Result<(), BackendError> {
+    pub(super) async fn deliver(&self, event: &Event) -> Result<(), Failure> {
         let at = now().millis().div_euclid(1_000);
         let signature = self.secrets.sign(&event.id, at, event.body.as_bytes());
         let request = Request::post(self.url.clone())
@@ -76,12 +94,16 @@ impl Endpoint {
             .body(Full::new(Bytes::from(event.body.clone())))
             .map_err(|error| BackendError::Transient(error.to_string()))?;
         match tokio::time::timeout(self.limit, self.exchange(request)).await {
-            Ok(answered) => judged(answered?),
-            Err(_) => Err(BackendError::Transient(format!("no answer within {:?}", self.limit))),
+            Ok(answered) => {
+                let (status, headers) = answered?;
+                let after = retry_after(status, &headers, now());
+                judged(status).map_err(|error| Failure { error, after })
+            }
+            Err(_) => Err(BackendError::Transient(format!("no answer within {:?}", self.limit)).into()),
         }
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<StatusCode, BackendError> {
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, HeaderMap), BackendError> {
         let response = self.carrier.send(request).await.map_err(|error| {
             let text = causes(&error);
             if error.is_connect() { BackendError::Down(text) } else { BackendError::Transient(text) }
@@ -89,7 +111,7 @@ impl Endpoint {
         let (head, body) = response.into_parts();
         // Read so that the connection can be used again; it says nothing that we would act on.
         let _ = Limited::new(body, WEBHOOK_ANSWER_BYTES_MAX).collect().await;
-        Ok(head.status)
+        Ok((head.status, head.headers))
     }
 }
 
@@ -116,9 +138,50 @@ fn judged(status: StatusCode) -> Result<(), BackendError> {
     }
 }
 
+/// In seconds or until an instant; a receiver that asks for more than it can mean is asked again sooner.
+fn retry_after(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        return None;
+    }
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let after = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let until = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+            Duration::from_millis(Timestamp::from_millis(until.as_millisecond()).millis_since(now))
+        }
+    };
+    Some(after.min(WEBHOOK_RETRY_AFTER_MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_receiver_is_left_alone_as_long_as_it_asks_within_bounds() {
+        let now = Timestamp::parse("2026-12-01T08:00:00.000Z").unwrap();
+        let longest = WEBHOOK_RETRY_AFTER_MAX.as_secs();
+        for (status, text, want) in [
+            (503, "120", Some(120)),
+            (429, " 7 ", Some(7)),
+            (429, "0", Some(0)),
+            (503, "Tue, 01 Dec 2026 08:01:30 GMT", Some(90)),
+            (503, "Tue, 01 Dec 2026 07:00:00 GMT", Some(0)),
+            (503, "Wed, 01 Dec 2027 08:00:00 GMT", Some(longest)),
+            (429, "18446744073709551615", Some(longest)),
+            (429, "18446744073709551616", None),
+            (429, "-1", None),
+            (429, "soon", None),
+            (500, "120", None),
+            (200, "120", None),
+        ] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+            let got = retry_after(StatusCode::from_u16(status).unwrap(), &headers, now);
+            assert_eq!(got, want.map(Duration::from_secs), "{status} {text}");
+        }
+        assert_eq!(retry_after(StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new(), now), None);
+    }
 
     #[test]
     fn only_success_is_receipt_and_only_gone_is_final() {

@@ -1,10 +1,12 @@
-//! What can never be delivered.
+//! What can never be delivered, and a receiver that is busy.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use pannier_client::{HttpClient, Options};
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{PATIENCE, Receiver, Reply, Sending, check, document, has_all, place, steps};
 use crate::node::Running;
@@ -79,6 +81,29 @@ async fn what_the_receiver_never_takes_goes_to_review_and_holds_up_nothing() {
     let later = BTreeMap::from([(another.clone(), expected[&another].clone())]);
     let seen = receiver.until("what is new", |seen| has_all(seen, &later)).await;
     check(&seen[before..], &later);
+    sending.stop().await;
+    running.node.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_receiver_that_says_how_long_it_is_busy_is_left_alone_as_long() {
+    let (running, _wms) = checkout().await;
+    let order = place(&running, "busy", "web").await;
+    let expected = BTreeMap::from([(order.clone(), steps(&running, &order, 2).await)]);
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&times);
+    let receiver = Receiver::start(move |_, seen| {
+        noted.lock().unwrap().push(Instant::now());
+        if seen.is_empty() { Reply::Busy(3) } else { Reply::Status(200) }
+    })
+    .await;
+    let state = running.test.folder.path().join("webhook");
+    let sending = Sending::start(&document(&receiver, &[&running.node], &running.test.server.url(), &state));
+    let seen = receiver.until("both steps", |seen| has_all(seen, &expected)).await;
+    check(&seen, &expected);
+    let times = times.lock().unwrap().clone();
+    // Without being asked it would have come again after two seconds at the latest.
+    assert!(times.len() == 3 && times[1] - times[0] >= Duration::from_secs(3), "{times:?}");
     sending.stop().await;
     running.node.stop().await.unwrap();
 }

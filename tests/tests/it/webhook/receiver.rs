@@ -30,6 +30,8 @@ pub(super) const SECRETS: [&str; 2] =
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reply {
     Status(u16),
+    /// 503, and to be left alone for so many seconds.
+    Busy(u16),
     /// No answer, ever.
     Hang,
     /// The connection breaks.
@@ -154,6 +156,10 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> io::Result<Respo
     match delivery.reply {
         Reply::Status(status) => {
             Ok(Response::builder().status(status).body(Full::from(&b"noted"[..])).unwrap())
+        }
+        Reply::Busy(seconds) => {
+            let busy = Response::builder().status(503).header("retry-after", seconds);
+            Ok(busy.body(Full::default()).unwrap())
         }
         Reply::Hang => std::future::pending().await,
         Reply::Break => Err(io::ErrorKind::ConnectionReset.into()),
