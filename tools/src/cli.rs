@@ -7,7 +7,10 @@ use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::{adapter, bench, demo, init, node, orders, policy, publish, review, rules, sample, snapshot, up};
+use crate::{
+    adapter, bench, demo, init, invalidate, node, orders, policy, publish, review, rules, sample, snapshot,
+    up,
+};
 
 /// Price and availability for a distributor's checkout, from change streams, with proof of freshness.
 #[derive(Debug, Parser)]
@@ -48,6 +51,10 @@ enum Command {
     /// Snapshots that wait for an operator's word.
     #[command(subcommand)]
     Snapshot(snapshot::Command),
+    /// Condemns rows that are not to be trusted any more, until their source sends them anew.
+    Invalidate(invalidate::Args),
+    /// Asks sources to send chains anew.
+    Resync(invalidate::ResyncArgs),
     /// Orders as operators see them, and what operators decide about them.
     #[command(subcommand)]
     Orders(orders::Command),
@@ -91,6 +98,8 @@ impl Cli {
             Command::Publish(args) => publish::run(args).await,
             Command::Policy(command) => policy::run(command).await,
             Command::Snapshot(command) => snapshot::run(command).await,
+            Command::Invalidate(args) => invalidate::run(args).await,
+            Command::Resync(args) => invalidate::resync(args).await,
             Command::Orders(command) => orders::run(command).await,
             Command::Rules(command) => rules::run(command).await,
             Command::Review(command) => review::run(command).await,

@@ -7,6 +7,7 @@ mod chain;
 pub mod cli;
 pub mod demo;
 pub mod init;
+pub mod invalidate;
 pub mod node;
 pub mod operator;
 pub mod orders;

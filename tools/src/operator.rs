@@ -67,13 +67,14 @@ impl Operator {
         self.ask::<T>(Method::GET, path, None, Vec::new()).await
     }
 
-    /// What is only tried needs no key.
+    /// What is only tried, or asked of others, needs no key.
     pub(crate) async fn try_out<B: Serialize, T: DeserializeOwned>(
         &self,
+        method: Method,
         path: &str,
         body: &B,
     ) -> anyhow::Result<T> {
-        self.ask::<T>(Method::PUT, path, None, serde_json::to_vec(body)?).await
+        self.ask::<T>(method, path, None, serde_json::to_vec(body)?).await
     }
 
     /// One act; asked again under its key until it is judged.

@@ -33,6 +33,15 @@ pub(crate) const PARAMETERS: [(&str, &str); 15] = [
     ("max_staleness_ms", "Largest age in milliseconds, of prices and of availability alike."),
 ];
 
+/// Whether an act is only tried: `dry_run=true`, and no other parameter.
+pub(crate) fn dry_run(query: &str) -> Result<bool, Refusal> {
+    match parameters(query, &["dry_run"])?.get("dry_run").map(String::as_str) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(refuse("dry_run", format!("{other:?} is neither true nor false"))),
+    }
+}
+
 /// The request that path and query stand for; the error names the parameter.
 pub(crate) fn lookup_of(item: &str, query: &str) -> Result<LookupRequest, Refusal> {
     if item.len() + query.len() > PATH_BYTES_MAX {

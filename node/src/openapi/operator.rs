@@ -6,9 +6,9 @@ mod tests;
 
 use bytes::Bytes;
 use pannier_protocol::api::operator::{
-    ActAnswer, ActRequest, DispatchBacklog, EditRequest, EventPage, HoldPage, OrderPage, OrderWhole,
-    Overcommits, RedispatchRequest, ReleaseRequest, ReviewPage, RoutingDryRun, RoutingRequest, RoutingShown,
-    SourcesShown,
+    ActAnswer, ActRequest, DispatchBacklog, EditRequest, EventPage, HoldPage, InvalidateDryRun,
+    InvalidateRequest, OrderPage, OrderWhole, Overcommits, RedispatchRequest, ReleaseRequest, ResyncAnswer,
+    ResyncRequest, ReviewPage, RoutingDryRun, RoutingRequest, RoutingShown, SourcesShown,
 };
 use pannier_protocol::api::{ErrorCode, Problem};
 use serde_json::{Map, Value, json};
@@ -68,6 +68,8 @@ fn path(route: Route) -> Value {
                 "operator_routing", "The rules of order routing in force", Vec::new(), &routing(true)),
             "put": put_routing(),
         }),
+        Route::Invalidate => json!({"post": post_invalidate()}),
+        Route::Resync => json!({"post": post_resync()}),
         Route::OpenApi => json!({"get": plain(
             "This document", "application/json", json!({"type": "object"}), json!({"openapi": "3.1.0"}))}),
     }
@@ -178,20 +180,60 @@ fn order_act(which: OrderAct) -> Value {
     }
 }
 
-fn put_routing() -> Value {
-    let dry = json!({
+fn dry(description: &str) -> Value {
+    json!({
         "name": "dry_run", "in": "query", "required": false, "schema": {"type": "boolean"}, "example": true,
-        "description": "Tell where known orders would go, and write nothing; no key is needed then.",
+        "description": description,
+    })
+}
+
+/// An act that can be tried, with the two answers it may have.
+fn with_dry_run<D: ToSchema>(mut act: Value, tried: &Value) -> Value {
+    act["responses"]["200"]["content"]["application/json"] = json!({
+        "schema": {"oneOf": [reference::<ActAnswer>(), reference::<D>()]},
+        "examples": {"done": {"value": answered()}, "dry_run": {"value": tried}},
     });
+    act
+}
+
+fn post_invalidate() -> Value {
+    let summary = "Condemns rows that are not to be trusted any more";
+    let description = "As far as this node has read the chains: what their sources send later is trusted. Soft: \
+        served and flagged; hard: not served until sent anew. The sources are asked for a snapshot.";
+    let parameters = vec![dry("Count what would be condemned, and write nothing; no key is needed then.")];
+    let act = act::<InvalidateRequest>("invalidate", (summary, description), parameters, &invalidate());
+    with_dry_run::<InvalidateDryRun>(act, &condemned())
+}
+
+fn post_resync() -> Value {
+    let codes = [
+        ErrorCode::InvalidRequest,
+        ErrorCode::TooLarge,
+        ErrorCode::UnsupportedMediaType,
+        ErrorCode::Internal,
+        ErrorCode::NotReady,
+        ErrorCode::LedgerUnavailable,
+    ];
+    let summary = "Asks sources to send chains anew";
+    let mut responses = refusals(&codes);
+    responses.insert(
+        "202".to_owned(),
+        response::<ResyncAnswer>(summary, &json!({"asked": ["ledger.stock.wms-1"]})),
+    );
+    json!({
+        "operationId": "resync", "summary": summary, "parameters": echoed_parameters(),
+        "description": "Nobody acknowledges a request: whether a snapshot came is seen in the list of sources.",
+        "requestBody": {"required": true, "content": content::<ResyncRequest>(&resync())}, "responses": responses,
+    })
+}
+
+fn put_routing() -> Value {
+    let dry = dry("Tell where known orders would go, and write nothing; no key is needed then.");
     let summary = "Replaces the rules of order routing";
     let description = "The first rule that matches decides; an order that none matches is held for review. Orders \
         that have a backend keep it.";
-    let mut put = act::<RoutingRequest>("put_routing", (summary, description), vec![dry], &routing(false));
-    put["responses"]["200"]["content"]["application/json"] = json!({
-        "schema": {"oneOf": [reference::<ActAnswer>(), reference::<RoutingDryRun>()]},
-        "examples": {"put": {"value": answered()}, "dry_run": {"value": dry_run()}},
-    });
-    put
+    let put = act::<RoutingRequest>("put_routing", (summary, description), vec![dry], &routing(false));
+    with_dry_run::<RoutingDryRun>(put, &dry_run())
 }
 
 fn order_named() -> Value {
@@ -259,6 +301,10 @@ fn schemas() -> Value {
     collect::<EditRequest>(&mut all);
     collect::<ReleaseRequest>(&mut all);
     collect::<RoutingRequest>(&mut all);
+    collect::<InvalidateRequest>(&mut all);
+    collect::<InvalidateDryRun>(&mut all);
+    collect::<ResyncRequest>(&mut all);
+    collect::<ResyncAnswer>(&mut all);
     collect::<ActAnswer>(&mut all);
     collect::<Problem>(&mut all);
     let schemas: Map<String, Value> = all.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
@@ -280,6 +326,19 @@ fn edit() -> Value {
 
 fn release() -> Value {
     json!({"line": "1", "by": "jane", "reason": "counted on the shelf"})
+}
+
+fn invalidate() -> Value {
+    json!({"scope": {"contract": "K-7"}, "mode": "hard", "by": "jane", "reason": "the ERP sent last year's prices"})
+}
+
+fn condemned() -> Value {
+    json!({"as_of": "7f3a.L81242.S0.P0", "rows_count": 120,
+           "chains": [{"subject": "catalog.09.erp-1", "epoch": 415, "sequence": 77, "rows_count": 120}]})
+}
+
+fn resync() -> Value {
+    json!({"subjects": ["ledger.stock.wms-1"], "by": "jane", "reason": "counted after the flood"})
 }
 
 fn answered() -> Value {

@@ -4,6 +4,7 @@
 //! subject where it ends, and the broker refuses the second of two that come at once, which then begins anew. An act
 //! bears its key, so that one that was stored twice is carried out once.
 
+use bytes::Bytes;
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{Change, StreamSequence, Timestamp};
 use pannier_streams::held::{Held, Said};
@@ -83,6 +84,14 @@ impl OperatorDesk {
             entries.push(entry);
         }
         Ok(entries)
+    }
+
+    /// Asks the source of a chain for a snapshot; nobody acknowledges that.
+    pub(crate) async fn ask_resync(&self, subject: &Subject) -> Result<(), String> {
+        let source = subject.source().ok_or("it has no source that could send it")?;
+        let to = self.streams.prefix.resync(source);
+        let sent = self.broker.client().publish(to, Bytes::from(subject.to_string())).await;
+        sent.map_err(|error| error.to_string())
     }
 
     /// Of review entries of one kind, or of all.

@@ -44,7 +44,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         let answer = operator.act(Method::PUT, "routing", args.key.as_ref(), &request).await?;
         return tell(&answer, args.json);
     }
-    let tried: RoutingDryRun = operator.try_out("routing?dry_run=true", &request).await?;
+    let tried: RoutingDryRun = operator.try_out(Method::PUT, "routing?dry_run=true", &request).await?;
     if args.json {
         return data(serde_json::to_string(&tried)?);
     }

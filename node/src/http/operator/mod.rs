@@ -5,6 +5,7 @@
 //! what became of it: an act that came too late is no error of the request, so it is answered 200 as well.
 
 mod acts;
+mod chains;
 mod events;
 mod lists;
 pub(crate) mod routes;
@@ -71,6 +72,8 @@ where
         Route::Overcommits => json(StatusCode::OK, &shown::overcommits(tables)),
         Route::Routing if head.method == Method::PUT => routing::put(app, tables, head, query, body).await,
         Route::Routing => json(StatusCode::OK, &routing::in_force(tables)),
+        Route::Invalidate => chains::invalidate(app, tables, head, query, body).await,
+        Route::Resync => chains::resync(app, tables, head, body).await,
         Route::Act(act) => acts::about_order(app, tables, (act, named), head, body).await,
         Route::OpenApi => Err(Refusal::NotFound),
     }

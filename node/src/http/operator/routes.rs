@@ -19,6 +19,8 @@ pub(crate) enum Route {
     Dispatch,
     Overcommits,
     Routing,
+    Invalidate,
+    Resync,
     OpenApi,
 }
 
@@ -34,7 +36,7 @@ pub(crate) enum OrderAct {
 }
 
 impl Route {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Orders,
         Self::Order,
         Self::Act(OrderAct::Approve),
@@ -50,6 +52,8 @@ impl Route {
         Self::Dispatch,
         Self::Overcommits,
         Self::Routing,
+        Self::Invalidate,
+        Self::Resync,
         Self::OpenApi,
     ];
 
@@ -71,6 +75,8 @@ impl Route {
             Self::Dispatch => "/v1/operator/dispatch",
             Self::Overcommits => "/v1/operator/overcommits",
             Self::Routing => "/v1/operator/routing",
+            Self::Invalidate => "/v1/operator/invalidate",
+            Self::Resync => "/v1/operator/resync",
             Self::OpenApi => "/v1/operator/openapi.json",
         }
     }
@@ -78,7 +84,7 @@ impl Route {
     /// The `Allow` header.
     pub(crate) fn allow(self) -> &'static str {
         match self {
-            Self::Act(_) => "POST",
+            Self::Act(_) | Self::Invalidate | Self::Resync => "POST",
             Self::Routing => "GET, HEAD, PUT",
             Self::Orders
             | Self::Order

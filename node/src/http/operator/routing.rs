@@ -5,14 +5,14 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Body;
-use pannier_core::ledger::orders::dry_run;
+use pannier_core::ledger::orders;
 use pannier_protocol::api::operator::{Reroute, RoutingDryRun, RoutingRequest, RoutingShown};
 use pannier_protocol::order::{Decision, RouteRule, Routing};
 use pannier_protocol::{Encoding, codec};
 
 use super::{acts, json};
 use crate::app::{App, Tables};
-use crate::http::query::{parameters, refuse};
+use crate::http::query;
 use crate::http::refusal::Refusal;
 use crate::limits::ACT_BYTES_MAX;
 use crate::orders::desk::as_of;
@@ -42,12 +42,7 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let parameters = parameters(query, &["dry_run"])?;
-    let is_dry = match parameters.get("dry_run").map(String::as_str) {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(other) => return Err(refuse("dry_run", format!("{other:?} is neither true nor false"))),
-    };
+    let is_dry = query::dry_run(query)?;
     let bytes = acts::read(app, head, body).await?;
     if is_dry {
         let request: RoutingRequest =
@@ -60,7 +55,7 @@ where
 
 fn tried(tables: &Tables, rules: &[RouteRule]) -> RoutingDryRun {
     let as_of = as_of(tables);
-    let routes = dry_run(tables.ledger.orders(), rules).into_iter().map(|it| Reroute {
+    let routes = orders::dry_run(tables.ledger.orders(), rules).into_iter().map(|it| Reroute {
         from: it.from,
         to: it.to,
         orders_count: it.orders_count,

@@ -112,6 +112,22 @@ async fn wrong_requests_are_told_what_is_wrong() {
             "invalid_request: dry_run: \"1\" is neither true nor false",
         ),
         ("PUT", "routing", Some("k"), r#"{"rules":[],"by":"jane","reason":"r"}"#, "ledger_unavailable: "),
+        ("POST", "invalidate", Some("k"), r#"{"scope":"item"}"#, "invalid_request: scope.item: invalid type"),
+        ("POST", "invalidate", None, "{}", "idempotency_key_missing: "),
+        (
+            "POST",
+            "invalidate?dry_run=true",
+            None,
+            r#"{"scope":{"source":"erp-9"},"mode":"hard","by":"jane","reason":"r"}"#,
+            "invalid_request: scope: no chain of that source is known",
+        ),
+        (
+            "POST",
+            "resync",
+            None,
+            r#"{"subjects":["ledger.stock.wms-9"],"by":"jane","reason":"r"}"#,
+            "invalid_request: subjects: no chain ledger.stock.wms-9 is known; GET /v1/operator/sources",
+        ),
         ("DELETE", "routing", None, "", "method_not_allowed: this path takes GET, HEAD, PUT"),
         ("GET", "nothing", None, "", "not_found: "),
     ] {

@@ -49,5 +49,8 @@ fn examples_are_what_the_types_read() {
     check::<RedispatchRequest>(&redispatch());
     check::<EditRequest>(&edit());
     check::<ReleaseRequest>(&release());
+    check::<InvalidateRequest>(&invalidate());
+    check::<InvalidateDryRun>(&condemned());
+    check::<ResyncRequest>(&resync());
     check::<ActAnswer>(&answered());
 }

@@ -1,12 +1,14 @@
 //! What operators ask of a node and what they are told, on the listener of their own: JSON alone.
 
 mod acts;
+mod chains;
 mod events;
 mod lists;
 
 pub use acts::{
     ActAnswer, ActOutcome, ActRequest, EditRequest, RedispatchRequest, ReleaseRequest, RoutingRequest,
 };
+pub use chains::{CondemnedShown, InvalidateDryRun, InvalidateRequest, ResyncAnswer, ResyncRequest};
 pub use events::{EventPage, EventShown};
 pub use lists::{
     BackendBacklog, ChainShown, DispatchBacklog, HoldPage, OrderPage, OrderShown, OrderWhole, Overcommits,

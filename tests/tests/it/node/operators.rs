@@ -1,5 +1,6 @@
 //! Operators over HTTP, on two nodes that share one ledger: what they see, and what becomes of what they decide.
 
+use futures_util::StreamExt;
 use futures_util::future::join_all;
 use http::Method;
 use pannier_client::{HttpClient, Options};
@@ -207,5 +208,61 @@ async fn rules_are_tried_and_then_put_in_force() {
     assert_eq!((status, &answer["outcome"]), (200, &json!("changed")), "{answer}");
     let in_force = operated.get("routing").await;
     assert_eq!((&in_force["rules"], &in_force["position"]), (&rules["rules"], &answer["position"]));
+    operated.running.node.stop().await.unwrap();
+}
+
+/// Rows that a human does not trust are counted, condemned on every node, and trusted again once they are sent anew.
+#[tokio::test]
+async fn what_is_invalidated_is_not_served_until_it_is_sent_anew() {
+    let mut operated = operated().await;
+    let (node, other) = second_node(&operated.running).await;
+    let invalidate = json!({"scope": {"item": "SKU-1"}, "mode": "hard", "subjects": ["ledger.stock.wms-1"], "by": "jane",
+                            "reason": "the shelf was moved"});
+    let client = operated.running.test.broker.client();
+    let mut resync = client.subscribe("pna.v1.resync.wms-1").await.unwrap();
+    let mut resync_erp = client.subscribe("pna.v1.resync.erp-1").await.unwrap();
+    client.flush().await.unwrap();
+
+    let all = json!({"scope": {"item": "SKU-1"}, "mode": "hard", "by": "jane", "reason": "?"});
+    for (request, want) in [
+        (&invalidate, json!([["ledger.stock.wms-1", 1]])),
+        // The item itself and its price.
+        (&all, json!([["ledger.stock.wms-1", 1], ["catalog.shared.erp-1", 2]])),
+    ] {
+        let (status, tried) =
+            send(&operated.operators, Method::POST, "/v1/operator/invalidate?dry_run=true", None, request)
+                .await;
+        let chains = tried["chains"].as_array().unwrap();
+        let chains: Vec<_> = chains.iter().map(|it| json!([it["subject"], it["rows_count"]])).collect();
+        assert_eq!((status, json!(chains)), (200, want), "{tried}");
+    }
+
+    let (status, done) = act(&operated.operators, "invalidate", "i1", &invalidate).await;
+    let detail = "item SKU-1 of 1 chains: not served until sent anew, by jane: the shelf was moved";
+    assert_eq!((status, &done["outcome"], &done["detail"]), (200, &json!("changed"), &json!(detail)));
+    let at = done["as_of"].as_str().unwrap();
+    let status_at = async |http: &HttpClient, at: &str| {
+        let path = format!("/v1/price-availability/SKU-1?quantity=1&at_least={at}");
+        let answer: Value = serde_json::from_slice(http.get(&path).await.unwrap().body()).unwrap();
+        answer["lines"][0]["status"].as_str().unwrap().to_owned()
+    };
+    for http in [&operated.running.http, &other] {
+        assert_eq!(status_at(http, at).await, "invalidated");
+    }
+    let asked = tokio::time::timeout(PATIENCE, resync.next()).await.unwrap().unwrap();
+    assert_eq!(&asked.payload[..], b"ledger.stock.wms-1", "its source is asked, by the node itself");
+
+    let position = operated.wms.send(json!([stock("10")])).await;
+    let at = operated.running.as_of(position, StreamSequence(0)).to_string();
+    for http in [&operated.running.http, &other] {
+        assert_eq!(status_at(http, &at).await, "ok");
+    }
+    // And by whoever wants to.
+    let again = json!({"subjects": ["catalog.shared.erp-1"], "by": "jane", "reason": "?"});
+    let (status, answer) = send(&operated.operators, Method::POST, "/v1/operator/resync", None, &again).await;
+    assert_eq!((status, answer), (202, json!({"asked": ["catalog.shared.erp-1"]})));
+    let asked = tokio::time::timeout(PATIENCE, resync_erp.next()).await.unwrap().unwrap();
+    assert_eq!(&asked.payload[..], b"catalog.shared.erp-1");
+    node.stop().await.unwrap();
     operated.running.node.stop().await.unwrap();
 }
