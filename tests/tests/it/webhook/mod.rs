@@ -5,6 +5,7 @@ mod deliveries;
 mod failures;
 mod processes;
 mod receiver;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::path::Path;

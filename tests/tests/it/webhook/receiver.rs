@@ -15,10 +15,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use ring::hmac::{HMAC_SHA256, Key, verify};
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use super::PATIENCE;
 
@@ -60,7 +62,10 @@ pub(super) struct Receiver {
 }
 
 struct Shared {
+    tls: Option<TlsAcceptor>,
     rule: Mutex<Rule>,
+    /// Connections that were given up before anything was said.
+    refused: watch::Sender<usize>,
     seen: watch::Sender<Vec<Delivery>>,
 }
 
@@ -69,7 +74,19 @@ impl Receiver {
     pub(super) async fn start(
         rule: impl Fn(&Delivery, &[Delivery]) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        let shared = Arc::new(Shared { rule: Mutex::new(Arc::new(rule)), seen: watch::Sender::default() });
+        Self::start_with(None, Arc::new(rule)).await
+    }
+
+    pub(super) async fn start_tls(
+        rule: impl Fn(&Delivery, &[Delivery]) -> Reply + Send + Sync + 'static,
+        tls: TlsAcceptor,
+    ) -> Self {
+        Self::start_with(Some(tls), Arc::new(rule)).await
+    }
+
+    async fn start_with(tls: Option<TlsAcceptor>, rule: Rule) -> Self {
+        let (seen, refused) = (watch::Sender::default(), watch::Sender::default());
+        let shared = Arc::new(Shared { tls, rule: Mutex::new(rule), refused, seen });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = tokio::spawn(serve(listener, Arc::clone(&shared)));
@@ -77,7 +94,8 @@ impl Receiver {
     }
 
     pub(super) fn url(&self) -> String {
-        format!("http://{}/orders", self.address)
+        let scheme = if self.shared.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/orders", self.address)
     }
 
     pub(super) fn follow(&self, rule: impl Fn(&Delivery, &[Delivery]) -> Reply + Send + Sync + 'static) {
@@ -98,6 +116,13 @@ impl Receiver {
 
     pub(super) fn seen(&self) -> Vec<Delivery> {
         self.shared.seen.borrow().clone()
+    }
+
+    /// Until somebody does not believe that it is who it says.
+    pub(super) async fn until_refused(&self) {
+        let mut refused = self.shared.refused.subscribe();
+        let waited = timeout(PATIENCE, refused.wait_for(|refused| *refused > 0)).await;
+        waited.expect("the certificate is refused in time").unwrap();
     }
 
     pub(super) async fn until(&self, what: &str, reached: impl Fn(&[Delivery]) -> bool) -> Vec<Delivery> {
@@ -127,7 +152,17 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn connection(stream: TcpStream, shared: Arc<Shared>) {
-    let service = service_fn(|request| answer(request, &shared));
+    match &shared.tls {
+        None => talk(stream, &shared).await,
+        Some(tls) => match tls.accept(stream).await {
+            Ok(stream) => talk(stream, &shared).await,
+            Err(_) => shared.refused.send_modify(|refused| *refused += 1),
+        },
+    }
+}
+
+async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Shared) {
+    let service = service_fn(|request| answer(request, shared));
     // A connection that ends is what is tested.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
