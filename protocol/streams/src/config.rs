@@ -26,7 +26,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::connect::Broker;
 use crate::limits::{
     CONFIG_ATTEMPTS_MAX, DISPATCH_AGE_MAX, DUPLICATE_WINDOW, HEADER_BYTES_MAX, HISTORY_AGE_MAX,
-    RECONNECT_DELAY_MAX,
+    MEMBER_AGE_MAX, MEMBER_BYTES_MAX, RECONNECT_DELAY_MAX,
 };
 use crate::stored::{ReadError, StreamInfo, stream_info};
 
@@ -48,6 +48,8 @@ pub struct Streams {
     pub dispatch: String,
     /// The life of orders, copied from the ledger by the broker.
     pub history: String,
+    /// The bucket of who is alive; its stream is named after it.
+    pub members: String,
     pub incarnation: Incarnation,
 }
 
@@ -146,8 +148,8 @@ pub async fn open(broker: &Broker, prefix: &Prefix) -> Result<Streams, ConfigErr
             return Err(ConfigError::Differs { stream, differences });
         }
     }
-    let (prefix, incarnation) = (prefix.clone(), of_ledger);
-    Ok(Streams { prefix, ledger, catalog, review, dispatch, history, incarnation })
+    let (prefix, members, incarnation) = (prefix.clone(), prefix.stream("MEMBERS"), of_ledger);
+    Ok(Streams { prefix, ledger, catalog, review, dispatch, history, members, incarnation })
 }
 
 async fn incarnation_of(broker: &Broker, stream: &str) -> Result<Incarnation, ConfigError> {
@@ -225,7 +227,33 @@ fn configs(prefix: &Prefix, incarnation: &Incarnation, replicas: usize) -> Vec<C
             max_message_size: (MESSAGE_BYTES_MAX + 2 * HEADER_BYTES_MAX) as i32,
             ..durable("HISTORY", Vec::new())
         },
+        members(prefix, replicas),
     ]
+}
+
+/// The stream under a key-value bucket. In memory: every node says anew what it is once a second, and no order is to wait
+/// for the disk because of that.
+fn members(prefix: &Prefix, replicas: usize) -> Config {
+    let bucket = prefix.stream("MEMBERS");
+    Config {
+        name: format!("KV_{bucket}"),
+        subjects: vec![format!("$KV.{bucket}.>")],
+        retention: RetentionPolicy::Limits,
+        storage: StorageType::Memory,
+        discard: DiscardPolicy::New,
+        max_messages: -1,
+        max_bytes: -1,
+        max_messages_per_subject: 1,
+        max_consumers: -1,
+        max_age: MEMBER_AGE_MAX,
+        max_message_size: MEMBER_BYTES_MAX,
+        duplicate_window: DUPLICATE_WINDOW,
+        deny_delete: true,
+        allow_rollup: true,
+        allow_direct: true,
+        num_replicas: replicas,
+        ..Config::default()
+    }
 }
 
 /// Several filters of one source are spelled as transforms; one without a destination leaves the subject as it is.

@@ -11,6 +11,7 @@ pub mod consumer;
 pub mod create;
 pub mod held;
 pub mod limits;
+pub mod members;
 pub mod server;
 pub mod stored;
 pub mod work;

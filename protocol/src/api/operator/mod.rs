@@ -2,6 +2,7 @@
 
 mod acts;
 mod chains;
+mod cluster;
 mod events;
 mod lists;
 
@@ -9,6 +10,10 @@ pub use acts::{
     ActAnswer, ActOutcome, ActRequest, EditRequest, RedispatchRequest, ReleaseRequest, RoutingRequest,
 };
 pub use chains::{CondemnedShown, InvalidateDryRun, InvalidateRequest, ResyncAnswer, ResyncRequest};
+pub use cluster::{
+    Agreement, ClusterShown, Member, MemberDifference, MemberDigest, MemberPositions, MemberShown,
+    MemberStream,
+};
 pub use events::{EventPage, EventShown};
 pub use lists::{
     BackendBacklog, ChainShown, DispatchBacklog, HoldPage, OrderPage, OrderShown, OrderWhole, Overcommits,
