@@ -1,5 +1,6 @@
 //! What every request and every task of a node shares.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use crate::feed::Leader;
 use crate::http::Admission;
 use crate::identity::Identity;
 use crate::limits::EVENT_STREAMS_MAX;
+use crate::members::{Digests, Members};
 use crate::metrics::Metrics;
 use crate::openapi;
 use crate::orders::Committer;
@@ -39,6 +41,11 @@ pub(crate) struct App {
     pub(crate) admission: Admission,
     /// A permit a stream of order events.
     pub(crate) event_streams: Arc<Semaphore>,
+    /// Of the tables, for other nodes to compare with theirs.
+    pub(crate) digests: Digests,
+    pub(crate) members: Members,
+    /// Where checkout and operators reach this node.
+    pub(crate) addresses: OnceLock<(SocketAddr, SocketAddr)>,
     /// Without keys there are none.
     pub(crate) price_holds: Option<PriceHolds>,
     /// Rendered once.
@@ -75,6 +82,9 @@ impl App {
             progress: Progress::default(),
             admission: Admission::new(&config.lookup),
             event_streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
+            digests: Digests::default(),
+            members: Members::default(),
+            addresses: OnceLock::new(),
             openapi: openapi::document(),
             operator_openapi: openapi::operator::document(),
             tables: OnceLock::new(),

@@ -9,6 +9,7 @@ mod http;
 pub mod identity;
 mod lag;
 pub mod limits;
+mod members;
 mod metrics;
 mod node;
 mod openapi;

@@ -23,6 +23,14 @@ pub const REVIEW_PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
 
 /// How often the leader is asked where its streams end and what time it is.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+/// How often a node says what it is, and after how long it counts as gone where it does not.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+pub const MEMBER_SILENT_AFTER: Duration = Duration::from_secs(5);
+/// Nodes that are known of at a time.
+pub const MEMBERS_MAX: usize = 256;
+/// Digests of the tables are compared at every position that is a multiple, so many of the last ones.
+pub const DIGEST_EVERY: u64 = 4_096;
+pub const DIGESTS_KEPT_MAX: usize = 16;
 /// A node whose fold was not at the ledger's end for longer takes no orders and holds.
 pub const LEDGER_LAG_MAX: Duration = Duration::from_secs(5);
 /// Ends of the ledger that are remembered until the fold is there.

@@ -76,6 +76,9 @@ pub(crate) struct Metrics {
     pub(crate) control_missing: Gauge,
     pub(crate) applied_position: Family<OfStream, Gauge>,
     pub(crate) end_position: Family<OfStream, Gauge>,
+    pub(crate) rules: Gauge,
+    pub(crate) members_heard: Gauge,
+    pub(crate) members_disagree: Gauge,
     pub(crate) ready: Gauge,
     pub(crate) broker_connected: Gauge,
     pub(crate) ledger_lag: Gauge<f64, AtomicU64>,
@@ -106,6 +109,9 @@ impl Metrics {
             control_missing: Gauge::default(),
             applied_position: Family::default(),
             end_position: Family::default(),
+            rules: Gauge::default(),
+            members_heard: Gauge::default(),
+            members_disagree: Gauge::default(),
             ready: Gauge::default(),
             broker_connected: Gauge::default(),
             ledger_lag: Gauge::default(),
@@ -137,6 +143,13 @@ impl Metrics {
         r.register("control_missing_count", "Control entries that never came", self.control_missing.clone());
         r.register("stream_applied_position", "Last entry applied", self.applied_position.clone());
         r.register("stream_end_position", "Last entry that the leader has", self.end_position.clone());
+        r.register("rule_version_state", "Rules that the fold follows", self.rules.clone());
+        r.register("member_count", "Nodes known, this one included", self.members_heard.clone());
+        r.register(
+            "member_disagree_state",
+            "1: another node has other tables",
+            self.members_disagree.clone(),
+        );
         r.register("node_ready_state", "1: /readyz answers 200", self.ready.clone());
         r.register("broker_connected_state", "1: connected to NATS", self.broker_connected.clone());
         r.register("ledger_lag_seconds", "Since the fold was at the ledger's end", self.ledger_lag.clone());
@@ -180,7 +193,7 @@ mod tests {
         assert!(page.ends_with("# EOF\n"));
         let names = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let names: Vec<(&str, &str)> = names.map(|rest| rest.split_once(' ').unwrap()).collect();
-        assert_eq!(names.len(), 23);
+        assert_eq!(names.len(), 26);
         let units = ["count", "seconds", "milliseconds", "position", "state"];
         for (name, kind) in names {
             assert!(name.starts_with("pannier_"), "{name}");

@@ -70,6 +70,7 @@ impl Node {
         for (_, server) in bound {
             tasks.spawn("http", server.run());
         }
+        app.addresses.set((http_addr, operator_addr)).expect("a node listens once");
         tasks.spawn("feed", feed::run(Arc::clone(&app), tasks.clone()));
         tasks.spawn("readiness", show_readiness(Arc::clone(&app), tasks.clone()));
         tracing::info!(%http_addr, %operator_addr, "listening");

@@ -65,6 +65,18 @@ pub struct Progress {
     snapshot: watch::Sender<Snapshot>,
 }
 
+impl State {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::CatchingUp => "catching_up",
+            Self::Ready => "ready",
+            Self::Refused => "refused",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
 impl StreamName {
     pub fn as_str(self) -> &'static str {
         match self {

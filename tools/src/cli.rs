@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    adapter, bench, demo, init, invalidate, node, orders, policy, publish, review, rules, sample, snapshot,
-    up,
+    adapter, bench, cluster, demo, init, invalidate, node, orders, policy, publish, review, rules, sample,
+    snapshot, up,
 };
 
 /// Price and availability for a distributor's checkout, from change streams, with proof of freshness.
@@ -51,6 +51,8 @@ enum Command {
     /// Snapshots that wait for an operator's word.
     #[command(subcommand)]
     Snapshot(snapshot::Command),
+    /// Every node: state, positions, lag, build, rules, and whether their tables agree.
+    Cluster(cluster::Args),
     /// Condemns rows that are not to be trusted any more, until their source sends them anew.
     Invalidate(invalidate::Args),
     /// Asks sources to send chains anew.
@@ -98,6 +100,7 @@ impl Cli {
             Command::Publish(args) => publish::run(args).await,
             Command::Policy(command) => policy::run(command).await,
             Command::Snapshot(command) => snapshot::run(command).await,
+            Command::Cluster(args) => cluster::run(args).await,
             Command::Invalidate(args) => invalidate::run(args).await,
             Command::Resync(args) => invalidate::resync(args).await,
             Command::Orders(command) => orders::run(command).await,

@@ -5,6 +5,7 @@ pub mod bench;
 mod broker;
 mod chain;
 pub mod cli;
+pub mod cluster;
 pub mod demo;
 pub mod init;
 pub mod invalidate;

@@ -15,6 +15,7 @@ use super::consume::Step;
 use super::review::Finding;
 use crate::app::App;
 use crate::limits::APPLY_STEPS_MAX;
+use crate::members::Digests;
 use crate::metrics::{OfReason, OfStream};
 use crate::progress::{Positions, State, StreamName};
 use crate::shutdown::Tasks;
@@ -66,9 +67,20 @@ impl Applier {
             let label = OfStream { stream: stream.as_str() };
             self.app.metrics.applied_position.get_or_create(&label).set(position);
         }
+        for stream in [StreamName::Ledger, StreamName::Catalog] {
+            self.app.digests.after_batch(stream, applied.get(stream), self.digest(stream));
+        }
+        self.app.metrics.rules.set(i64::from(self.ledger.rules()));
         let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         self.app.metrics.stamps_apart.set(count(self.ledger.stamps_apart_count()));
         self.app.metrics.control_missing.set(count(self.ledger.control_missing_count()));
+    }
+
+    fn digest(&self, stream: StreamName) -> u128 {
+        match stream {
+            StreamName::Ledger => self.ledger.digest(),
+            StreamName::Catalog => self.catalog.digest(),
+        }
     }
 
     fn take(&mut self, step: Step, applied: &mut Positions) -> Result<(), NeedsNewer> {
@@ -79,6 +91,9 @@ impl Applier {
                 for delivery in &deliveries {
                     self.apply(stream, delivery)?;
                     applied.set(stream, delivery.stream_sequence);
+                    if Digests::is_mark(delivery.stream_sequence) {
+                        self.app.digests.mark(stream, delivery.stream_sequence, self.digest(stream));
+                    }
                 }
             }
             Step::CaughtUp(stream, end) => applied.set(stream, applied.get(stream).max(end)),

@@ -30,6 +30,7 @@ pub(crate) use leader::{Ends, Leader};
 
 use crate::app::{App, Tables};
 use crate::limits::{APPLY_QUEUE_STEPS, RETRY_PAUSE, WISHES_QUEUE};
+use crate::members;
 use crate::orders::operators::OperatorDesk;
 use crate::orders::outbox::Outbox;
 use crate::orders::{Committer, committer};
@@ -116,6 +117,8 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
     start_committer(app, tasks, &broker, &streams)?;
     tasks.spawn("link", link(Arc::clone(app), tasks.clone(), broker.clone()));
     tasks.spawn("watch", watch::run(Arc::clone(app), tasks.clone()));
+    let members = members::run(Arc::clone(app), tasks.clone(), broker.clone(), streams.clone());
+    tasks.spawn("members", members);
     let (app, tasks_of) = (Arc::clone(app), tasks.clone());
     tasks.spawn("publisher", effects::Publisher { app, tasks: tasks_of, broker, streams, wishes }.run());
     Ok(())

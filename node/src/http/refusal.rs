@@ -97,6 +97,7 @@ impl From<DeskError> for Refusal {
             DeskError::Submit(SubmitError::Unavailable | SubmitError::Busy)
             | DeskError::OutOfReach
             | DeskError::Behind
+            | DeskError::Disagree
             | DeskError::PricedAgain => Self::LedgerUnavailable(error),
         }
     }

@@ -6,7 +6,7 @@ mod tests;
 
 use bytes::Bytes;
 use pannier_protocol::api::operator::{
-    ActAnswer, ActRequest, DispatchBacklog, EditRequest, EventPage, HoldPage, InvalidateDryRun,
+    ActAnswer, ActRequest, ClusterShown, DispatchBacklog, EditRequest, EventPage, HoldPage, InvalidateDryRun,
     InvalidateRequest, OrderPage, OrderWhole, Overcommits, RedispatchRequest, ReleaseRequest, ResyncAnswer,
     ResyncRequest, ReviewPage, RoutingDryRun, RoutingRequest, RoutingShown, SourcesShown,
 };
@@ -70,6 +70,8 @@ fn path(route: Route) -> Value {
         }),
         Route::Invalidate => json!({"post": post_invalidate()}),
         Route::Resync => json!({"post": post_resync()}),
+        Route::Cluster => json!({"get": shown::<ClusterShown>(
+            "operator_cluster", "Every node: state, how far it is, whether its tables agree", Vec::new(), &cluster())}),
         Route::OpenApi => json!({"get": plain(
             "This document", "application/json", json!({"type": "object"}), json!({"openapi": "3.1.0"}))}),
     }
@@ -305,6 +307,7 @@ fn schemas() -> Value {
     collect::<InvalidateDryRun>(&mut all);
     collect::<ResyncRequest>(&mut all);
     collect::<ResyncAnswer>(&mut all);
+    collect::<ClusterShown>(&mut all);
     collect::<ActAnswer>(&mut all);
     collect::<Problem>(&mut all);
     let schemas: Map<String, Value> = all.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
@@ -339,6 +342,19 @@ fn condemned() -> Value {
 
 fn resync() -> Value {
     json!({"subjects": ["ledger.stock.wms-1"], "by": "jane", "reason": "counted after the flood"})
+}
+
+fn cluster() -> Value {
+    let at = json!({"ledger": 81_240, "catalog": 551});
+    json!({"asked": "n1", "connected": true, "members": [{
+        "member": {
+            "node": "n2", "build": "0.1.0", "rules_known": 2, "rules": 2, "incarnation": "7f3a", "state": "ready",
+            "applied": at, "ledger_lag_ms": 0, "lookups_in_flight": 3, "http": "127.0.0.1:8080",
+            "operator": "127.0.0.1:8081", "at": "2026-11-23T09:00:01Z",
+            "digests": [{"stream": "ledger", "position": 81_240, "digest": "9f86d081884c7d659a2feaa0c55ad015"}],
+        },
+        "heard_ms": 400, "silent": false, "agreement": {"agrees": {"ledger": 81_240, "catalog": 0}},
+    }]})
 }
 
 fn answered() -> Value {

@@ -42,6 +42,11 @@ pub(crate) enum DeskError {
         LEDGER_LAG_MAX.as_secs()
     )]
     Behind,
+    #[error(
+        "nodes do not agree on what is in stock, so none takes orders; try again with the same key once operators have \
+         taken the wrong one out (pannier cluster)"
+    )]
+    Disagree,
     #[error("prices or caps changed each time that it was judged; try again with the same key")]
     PricedAgain,
 }
@@ -84,6 +89,9 @@ fn writable(app: &App) -> Result<&Committer, DeskError> {
     let progress = app.progress.read();
     if progress.ledger_lag().is_none_or(|lag| lag > LEDGER_LAG_MAX) {
         return Err(if progress.connected { DeskError::Behind } else { DeskError::OutOfReach });
+    }
+    if app.metrics.members_disagree.get() != 0 {
+        return Err(DeskError::Disagree);
     }
     app.committer.get().filter(|_| progress.connected).ok_or(DeskError::OutOfReach)
 }

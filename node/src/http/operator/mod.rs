@@ -60,6 +60,9 @@ where
     if route == Route::OpenApi {
         return Ok(page("application/json", app.operator_openapi.clone()));
     }
+    if route == Route::Cluster {
+        return json(StatusCode::OK, &app.members.shown(app));
+    }
     let (tables, query) = (readable(app)?, head.uri.query().unwrap_or_default());
     match route {
         Route::Orders => json(StatusCode::OK, &lists::orders(tables, query)?),
@@ -75,7 +78,7 @@ where
         Route::Invalidate => chains::invalidate(app, tables, head, query, body).await,
         Route::Resync => chains::resync(app, tables, head, body).await,
         Route::Act(act) => acts::about_order(app, tables, (act, named), head, body).await,
-        Route::OpenApi => Err(Refusal::NotFound),
+        Route::OpenApi | Route::Cluster => Err(Refusal::NotFound),
     }
 }
 

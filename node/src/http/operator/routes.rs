@@ -21,6 +21,7 @@ pub(crate) enum Route {
     Routing,
     Invalidate,
     Resync,
+    Cluster,
     OpenApi,
 }
 
@@ -36,7 +37,7 @@ pub(crate) enum OrderAct {
 }
 
 impl Route {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Orders,
         Self::Order,
         Self::Act(OrderAct::Approve),
@@ -54,6 +55,7 @@ impl Route {
         Self::Routing,
         Self::Invalidate,
         Self::Resync,
+        Self::Cluster,
         Self::OpenApi,
     ];
 
@@ -77,6 +79,7 @@ impl Route {
             Self::Routing => "/v1/operator/routing",
             Self::Invalidate => "/v1/operator/invalidate",
             Self::Resync => "/v1/operator/resync",
+            Self::Cluster => "/v1/operator/cluster",
             Self::OpenApi => "/v1/operator/openapi.json",
         }
     }
@@ -94,6 +97,7 @@ impl Route {
             | Self::Review
             | Self::Dispatch
             | Self::Overcommits
+            | Self::Cluster
             | Self::OpenApi => "GET, HEAD",
         }
     }

@@ -52,5 +52,6 @@ fn examples_are_what_the_types_read() {
     check::<InvalidateRequest>(&invalidate());
     check::<InvalidateDryRun>(&condemned());
     check::<ResyncRequest>(&resync());
+    check::<ClusterShown>(&cluster());
     check::<ActAnswer>(&answered());
 }

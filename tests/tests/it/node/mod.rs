@@ -5,6 +5,7 @@ mod events;
 mod feed;
 mod gate;
 mod http;
+mod members;
 mod operators;
 mod orders;
 mod price_holds;

@@ -1,0 +1,213 @@
+//! Who else is there: every node says once a second what it is and how far, in a key-value bucket of the broker, and
+//! keeps what the others said. A node that cannot read the members keeps what it knew.
+//!
+//! Nobody is led by this: nodes are equal, and each judges by its own fold. What members tell is for operators, for
+//! whoever wants a checkpoint of a peer, and for one thing more: nodes whose tables differ at one position cannot all
+//! be right, and none of them knows which is, so orders are refused until an operator has looked.
+
+mod digests;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use pannier_core::ledger::RULE_VERSION;
+use pannier_protocol::SourceId;
+use pannier_protocol::api::operator::{
+    Agreement, ClusterShown, Member, MemberDifference, MemberPositions, MemberShown,
+};
+use pannier_streams::members::{Bucket, Heard, MembersError};
+use pannier_streams::{Broker, Streams};
+
+pub(crate) use digests::Digests;
+
+use crate::app::App;
+use crate::limits::{HEARTBEAT_INTERVAL, MEMBER_SILENT_AFTER, MEMBERS_MAX, RETRY_PAUSE};
+use crate::shutdown::Tasks;
+
+/// What is known of all nodes, this one included.
+#[derive(Debug, Default)]
+pub(crate) struct Members {
+    known: RwLock<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// At most [`MEMBERS_MAX`].
+    members: BTreeMap<SourceId, Member>,
+    /// Whether the watch stands.
+    connected: bool,
+}
+
+impl Members {
+    /// A node whose tables differ from this one's, and where; not of one that has gone.
+    pub(crate) fn disagreement(&self, app: &App) -> Option<(SourceId, MemberDifference)> {
+        let own = app.digests.shown();
+        let known = self.read();
+        known.members.iter().find_map(|(node, member)| {
+            if heard(app, member) >= MEMBER_SILENT_AFTER || !is_of(app, member) {
+                return None;
+            }
+            match digests::agreement(&own, &member.digests) {
+                Agreement::Differs(difference) => Some((node.clone(), difference)),
+                Agreement::Unknown | Agreement::Agrees(_) => None,
+            }
+        })
+    }
+
+    pub(crate) fn shown(&self, app: &App) -> ClusterShown {
+        let own = app.digests.shown();
+        let known = self.read();
+        let members = known.members.values().map(|member| MemberShown {
+            heard_ms: u64::try_from(heard(app, member).as_millis()).unwrap_or(u64::MAX),
+            silent: heard(app, member) >= MEMBER_SILENT_AFTER,
+            agreement: match is_of(app, member) {
+                true => digests::agreement(&own, &member.digests),
+                false => Agreement::Unknown,
+            },
+            member: member.clone(),
+        });
+        ClusterShown { asked: app.config.node_name(), connected: known.connected, members: members.collect() }
+    }
+
+    fn hear(&self, heard: Heard) {
+        let mut known = self.write();
+        match heard {
+            Heard::Said(name, bytes) => match serde_json::from_slice::<Member>(&bytes) {
+                Ok(member)
+                    if known.members.len() < MEMBERS_MAX || known.members.contains_key(&member.node) =>
+                {
+                    known.members.insert(member.node.clone(), member);
+                }
+                Ok(_) => tracing::warn!(name, "more than {MEMBERS_MAX} nodes are known; it is passed over"),
+                Err(error) => tracing::warn!(name, %error, "what a node says of itself cannot be read"),
+            },
+            Heard::Left(name) => {
+                if let Ok(node) = SourceId::new(&name) {
+                    known.members.remove(&node);
+                }
+            }
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Known> {
+        // Nothing that holds the lock can leave the map half changed.
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Since the node said so, both by broker time.
+fn heard(app: &App, member: &Member) -> Duration {
+    Duration::from_millis(app.clock.now().millis_since(member.at))
+}
+
+/// Digests of another life of the ledger are no matter of comparison.
+fn is_of(app: &App, member: &Member) -> bool {
+    app.progress.read().incarnation.as_ref() == Some(&member.incarnation)
+}
+
+/// Until the node stops; then it says that it leaves.
+pub(crate) async fn run(app: Arc<App>, tasks: Tasks, broker: Broker, streams: Streams) {
+    let stop = tasks.token();
+    let bucket = loop {
+        match stop.run_until_cancelled(Bucket::open(&broker, &streams)).await {
+            None => return,
+            Some(Ok(bucket)) => break bucket,
+            Some(Err(error)) => wait(&error, "open").await,
+        }
+    };
+    tokio::select! {
+        () = say(&app, &bucket) => {}
+        () = hear(&app, &bucket) => {}
+        () = stop.cancelled() => {}
+    }
+    if let Err(error) = bucket.leave(app.config.node_name().as_str()).await {
+        tracing::debug!(%error, "could not say that the node leaves");
+    }
+}
+
+async fn say(app: &App, bucket: &Bucket) {
+    let mut interval = tokio::time::interval(HEARTBEAT_INTERVAL);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        look(app);
+        let Some(member) = own(app) else { continue };
+        let bytes = serde_json::to_vec(&member).expect("strings and numbers are always JSON");
+        if let Err(error) = bucket.say(member.node.as_str(), Bytes::from(bytes)).await {
+            tracing::debug!(%error, "the members did not take what this node says of itself");
+        }
+    }
+}
+
+/// Tells operators of nodes that differ, once, and again once they agree.
+fn look(app: &App) {
+    let differs = app.members.disagreement(app);
+    let before = app.metrics.members_disagree.set(i64::from(differs.is_some()));
+    app.metrics.members_heard.set(i64::try_from(app.members.read().members.len()).unwrap_or(i64::MAX));
+    match differs {
+        Some((node, at)) if before == 0 => {
+            tracing::error!(%node, stream = ?at.stream, position = %at.position,
+                "its tables differ from this node's: one of them is wrong; orders are refused until one leaves");
+        }
+        None if before != 0 => tracing::warn!("the nodes that are there agree again"),
+        Some(_) | None => {}
+    }
+}
+
+async fn hear(app: &App, bucket: &Bucket) {
+    loop {
+        match bucket.listen().await {
+            Ok(mut heard) => {
+                app.members.write().connected = true;
+                while let Some(heard) = heard.next().await {
+                    match heard {
+                        Ok(heard) => app.members.hear(heard),
+                        Err(error) => {
+                            tracing::debug!(%error, "the members cannot be read");
+                            break;
+                        }
+                    }
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the members cannot be read"),
+        }
+        app.members.write().connected = false;
+        tokio::time::sleep(RETRY_PAUSE).await;
+    }
+}
+
+async fn wait(error: &MembersError, what: &str) {
+    tracing::warn!(%error, "could not {what} the members, trying again");
+    tokio::time::sleep(RETRY_PAUSE).await;
+}
+
+/// What this node says of itself, once it knows which ledger it reads.
+fn own(app: &App) -> Option<Member> {
+    let (http, operator) = app.addresses.get()?;
+    let progress = app.progress.read();
+    let applied = MemberPositions { ledger: progress.applied.ledger, catalog: progress.applied.catalog };
+    let lag = progress.ledger_lag().map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX));
+    Some(Member {
+        node: app.config.node_name(),
+        build: env!("CARGO_PKG_VERSION").to_owned(),
+        rules_known: RULE_VERSION,
+        rules: u32::try_from(app.metrics.rules.get()).unwrap_or(0),
+        incarnation: progress.incarnation.clone()?,
+        state: progress.state.as_str().to_owned(),
+        detail: progress.detail.clone(),
+        applied,
+        ledger_lag_ms: lag,
+        lookups_in_flight: u64::try_from(app.metrics.lookups_in_flight.get()).unwrap_or(0),
+        http: http.to_string(),
+        operator: operator.to_string(),
+        digests: app.digests.shown(),
+        at: app.clock.now(),
+    })
+}
