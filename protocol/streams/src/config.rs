@@ -231,15 +231,15 @@ fn configs(prefix: &Prefix, incarnation: &Incarnation, replicas: usize) -> Vec<C
     ]
 }
 
-/// The stream under a key-value bucket. In memory: every node says anew what it is once a second, and no order is to wait
-/// for the disk because of that.
+/// The stream under a key-value bucket. On disk although all of it is said anew once a second: a broker that stands alone
+/// forgets a stream in memory when it restarts, stream and all, and nodes create none.
 fn members(prefix: &Prefix, replicas: usize) -> Config {
     let bucket = prefix.stream("MEMBERS");
     Config {
         name: format!("KV_{bucket}"),
         subjects: vec![format!("$KV.{bucket}.>")],
         retention: RetentionPolicy::Limits,
-        storage: StorageType::Memory,
+        storage: StorageType::File,
         discard: DiscardPolicy::New,
         max_messages: -1,
         max_bytes: -1,

@@ -1,5 +1,5 @@
-//! The members' bucket: a key a node, of which only the last value is kept, in the memory of the brokers. What is lost
-//! with them is said again within a second.
+//! The members' bucket: a key a node, of which only the last value is kept. What is lost of it is said again
+//! within a second.
 
 use async_nats::jetstream::kv::{Operation, Store};
 use bytes::Bytes;

@@ -230,7 +230,7 @@ fn what_an_operator_invalidates_is_condemned_once() {
     let outcome = world.ledger.reader().orders().act(&key("i")).unwrap().outcome.clone();
     assert_eq!(outcome, changed("item A of 1 chains: not served until sent anew, by jane: known"));
     assert_eq!(condemned(&world), [("item A".to_owned(), 3)]);
-    assert_eq!(world.board.wanting(), [wms.clone()], "its source is asked to say it anew");
+    assert_eq!(world.board.wanting(), std::slice::from_ref(&wms), "its source is asked to say it anew");
     world.decide(&rows("B", 3));
     assert_eq!(condemned(&world).len(), 1, "the key was used");
     assert_eq!(world.place_lines("k", &["A 4"]), OrderState::Accepted);
