@@ -4,7 +4,7 @@ use pannier_core::ledger::orders::{KeyId, KeyOutcome, KeyRecord, Operation};
 use pannier_protocol::order::Command;
 use pannier_protocol::{AccountId, AsOf, Fingerprint, IdempotencyKey, StreamSequence, Timestamp};
 
-use super::verdict::{Judged, judged};
+use super::verdict::{Judged, judged, passed};
 use super::{Committer, Fate, SubmitError};
 use crate::app::{App, Tables};
 use crate::limits::{
@@ -67,7 +67,10 @@ pub(crate) async fn settle<E: From<DeskError>>(
     };
     for _ in 0..ORDER_PRICED_COUNT_MAX {
         if let Some(record) = orders.key(&id) {
-            return Ok(same(&record)?);
+            let answered = same(&record)?;
+            // It is seen before the rest of its entry is, which may be the order that it names.
+            let is_whole = passed(&app.progress, record.position, ORDER_JUDGED_WAIT).await;
+            return Ok(if is_whole { answered } else { Answered::Pending });
         }
         let committer = writable(app)?;
         let now = app.clock.now();
