@@ -3,7 +3,6 @@
 
 mod closed;
 mod orders;
-mod world;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {

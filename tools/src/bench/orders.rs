@@ -11,10 +11,9 @@ use pannier_streams::server::{Finder, LocalServer, ServerVersion, SyncInterval};
 use serde::Serialize;
 
 use super::closed::{self, Measured};
-use super::world;
 use crate::broker::BrokerArgs;
 use crate::cli::data;
-use crate::stage::NodeProcess;
+use crate::stage::{NodeProcess, world};
 
 const READY_MAX: Duration = Duration::from_secs(60);
 const WARM_UP: Duration = Duration::from_secs(1);

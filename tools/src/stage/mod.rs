@@ -6,6 +6,7 @@
 
 mod node;
 mod process;
+pub(crate) mod world;
 
 pub use node::NodeProcess;
 pub use process::{Process, Program};

@@ -16,6 +16,7 @@ const READY_POLL: Duration = Duration::from_millis(50);
 pub struct NodeProcess {
     process: Process,
     http: HttpClient,
+    operator: String,
 }
 
 impl NodeProcess {
@@ -27,12 +28,12 @@ impl NodeProcess {
         environment: &[(&str, &str)],
         folder: &Path,
     ) -> anyhow::Result<Self> {
-        let port = free_port()?;
+        let (port, operator_port) = (free_port()?, free_port()?);
         let own = [
             ("PANNIER_NODE__NAME", name.to_owned()),
             ("PANNIER_NATS__SERVERS", nats.to_owned()),
             ("PANNIER_HTTP__LISTEN", format!("127.0.0.1:{port}")),
-            ("PANNIER_OPERATOR__LISTEN", "127.0.0.1:0".to_owned()),
+            ("PANNIER_OPERATOR__LISTEN", format!("127.0.0.1:{operator_port}")),
         ];
         let own = own.map(|(name, value)| (name.to_owned(), value));
         let more = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -42,12 +43,18 @@ impl NodeProcess {
             environment: own.into_iter().chain(more).collect(),
         };
         let http = HttpClient::new(&format!("http://127.0.0.1:{port}"), Options::default())?;
-        Ok(Self { process: Process::start(name, program, folder)?, http })
+        let operator = format!("http://127.0.0.1:{operator_port}");
+        Ok(Self { process: Process::start(name, program, folder)?, http, operator })
     }
 
     /// As in `http://127.0.0.1:34705`; the same after it was started again.
     pub fn address(&self) -> &str {
         self.http.address()
+    }
+
+    /// The same of the operators' listener.
+    pub fn operator(&self) -> &str {
+        &self.operator
     }
 
     pub fn process(&mut self) -> &mut Process {

@@ -51,7 +51,19 @@ impl Process {
         self.child.kill().await.with_context(|| format!("kill {}", self.name))
     }
 
-    /// After [`Process::kill`], or when it ended by itself.
+    /// Lets it finish what it has begun; it can be started again.
+    pub async fn finish(&mut self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)?;
+        if let Ok(ended) = timeout(STOP_MAX, self.child.wait()).await {
+            let status = ended.with_context(|| format!("wait for {}", self.name))?;
+            ensure!(status.success(), "{} ended with {status}; see {}", self.name, self.log_file.display());
+            return Ok(());
+        }
+        self.kill().await?;
+        anyhow::bail!("{} did not end within {STOP_MAX:?}; see {}", self.name, self.log_file.display())
+    }
+
+    /// After [`Process::kill`] or [`Process::finish`], or when it ended by itself.
     pub fn start_again(&mut self) -> anyhow::Result<()> {
         let running = self.child.try_wait().with_context(|| format!("look after {}", self.name))?.is_none();
         ensure!(!running, "{} still runs", self.name);

@@ -1,7 +1,7 @@
-//! What is sold in a benchmark of orders: items that never run out, at one price, to accounts without limits.
+//! What is sold where nothing but the machinery is of interest: items that never run out, at one price, to accounts without limits.
 
 use anyhow::Context;
-use pannier_protocol::api::OrderRequest;
+use pannier_protocol::api::{LookupRequest, OrderRequest};
 use pannier_protocol::order::{Decision, Routing};
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{AsOf, Change, Encoding, MarkId, SourceId};
@@ -21,7 +21,7 @@ const ROUTING: &str = "[[rules]]\nbackend = \"erp\"\n";
 const BATCH: usize = 100;
 
 /// Publishes it all; a node that is at the token has it.
-pub(super) async fn load(broker: &Broker, streams: &Streams) -> anyhow::Result<Vec<AsOf>> {
+pub(crate) async fn load(broker: &Broker, streams: &Streams) -> anyhow::Result<Vec<AsOf>> {
     rules::begin(broker, streams).await?;
     let (by, reason) = (MarkId::new("pannier-bench")?, "a benchmark".to_owned());
     let routing = Routing { rules: orders::routes(ROUTING)?, by, reason, keyed: None };
@@ -53,11 +53,7 @@ async fn publish(
     subject: &str,
     changes: impl Iterator<Item = Value>,
 ) -> anyhow::Result<AsOf> {
-    let subject = Subject::parse(subject)?;
-    let source = subject.source().cloned().context("a subject of a source")?;
-    let chain = Chain { subject, source, encoding: Encoding::MessagePack };
-    let instance = MarkId::new("pannier-bench")?;
-    let mut held = Held::take(broker, streams, Taking { chain, instance: &instance, claim: false }).await?;
+    let mut held = source(broker, streams, subject).await?;
     let changes: Vec<Change> = changes.map(serde_json::from_value).collect::<Result<_, _>>()?;
     for batch in changes.chunks(BATCH) {
         held.publish(batch.to_vec(), None).await?;
@@ -69,8 +65,24 @@ fn name(item: usize) -> String {
     format!("B-{item:04}")
 }
 
+/// A source of what is sold, which says that it was read to its end.
+pub(crate) async fn source(broker: &Broker, streams: &Streams, subject: &str) -> anyhow::Result<Held> {
+    let subject = Subject::parse(subject)?;
+    let source = subject.source().cloned().context("a subject of a source")?;
+    let chain = Chain { subject, source, encoding: Encoding::MessagePack };
+    let instance = MarkId::new("pannier-bench")?;
+    Held::take(broker, streams, Taking { chain, instance: &instance, claim: false }).await
+}
+
+/// A basket of so many lines, the one of that number.
+pub(crate) fn basket(number: usize, lines: usize) -> anyhow::Result<LookupRequest> {
+    let line = |line: usize| json!({"line": line.to_string(), "item": name((number + line * 67) % ITEMS), "quantity": "2", "uom": "EA"});
+    let lines: Vec<Value> = (0..lines).map(line).collect();
+    Ok(serde_json::from_value(json!({"account": format!("C-{}", number % ACCOUNTS), "lines": lines}))?)
+}
+
 /// The order of that number, unlike any other; `source` keeps those of several runs on one ledger apart.
-pub(super) fn order(source: &SourceId, number: u64) -> anyhow::Result<OrderRequest> {
+pub(crate) fn order(source: &SourceId, number: u64) -> anyhow::Result<OrderRequest> {
     let at = usize::try_from(number).context("orders beyond memory")?;
     let lines: Vec<Value> = (0..LINES)
         .map(|line| {
