@@ -48,8 +48,10 @@ pub const SINK_CALL_MAX_DEFAULT: Duration = Duration::from_secs(30);
 /// First and longest pause before an order is tried again; jitter comes on top.
 pub const SINK_RETRY_DELAY_MIN: Duration = Duration::from_millis(200);
 pub const SINK_RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
-/// An order that fails so often while the backend answers others is given up.
+/// An order that fails so often while others get through is given up.
 pub const SINK_ATTEMPTS_MAX: u32 = 12;
+/// Orders that failed and are tried again while others take their places.
+pub const SINK_ASIDE_MAX: usize = 32;
 /// How often one attempt lists the documents again because another process changed them.
 pub const SINK_ROUNDS_MAX: u32 = 8;
 /// Transient failures in a row that open the circuit breaker.

@@ -43,9 +43,9 @@ pub(crate) struct Breaker {
     /// Until when it is open; `None`: closed.
     open_until: Option<Duration>,
     probing: bool,
-    /// Transient failures since the last success.
+    /// Transient failures since the last change that succeeded.
     failures: u32,
-    /// Times that it opened since the last success.
+    /// Times that it opened since then.
     openings: u32,
 }
 
@@ -71,12 +71,12 @@ impl Breaker {
         }
     }
 
-    /// Whether new work may be asked for. A half-open breaker needs one call, and what is in hand makes it.
-    pub(crate) fn may_pull(&self, now: Duration, in_hand: usize) -> bool {
+    /// Whether new work may be asked for. A half-open breaker needs one call, and what is under way makes it.
+    pub(crate) fn may_pull(&self, now: Duration, under_way: usize) -> bool {
         match self.state(now) {
             BreakerState::Closed => true,
             BreakerState::Open => false,
-            BreakerState::HalfOpen => in_hand == 0,
+            BreakerState::HalfOpen => under_way == 0,
         }
     }
 
@@ -96,6 +96,15 @@ impl Breaker {
                     self.open(now);
                 }
             }
+        }
+    }
+
+    /// The outcome of a call that changes nothing. With a full disk a backend still answers those: an answer resets
+    /// nothing, and leaves it to the next call to be the probe.
+    pub(crate) fn tell_read(&mut self, outcome: Result<(), &BackendError>, now: Duration) {
+        match outcome {
+            Ok(()) | Err(BackendError::Business(_) | BackendError::Poison(_)) => self.abandon(),
+            Err(BackendError::Down(_) | BackendError::Transient(_)) => self.tell(outcome, now),
         }
     }
 
@@ -162,6 +171,37 @@ mod tests {
         assert_eq!(breaker.permit(now), Permit::Go);
         tell(&mut breaker, &Ok(()), now);
         assert_eq!((breaker.state(now), breaker.permit(now)), (BreakerState::Closed, Permit::Go));
+    }
+
+    #[test]
+    fn a_backend_that_can_only_be_read_opens_it_and_closes_it_not() {
+        let (mut breaker, zero) = (Breaker::default(), Duration::ZERO);
+        for _ in 0..BREAKER_TRANSIENT_MAX {
+            assert_eq!(breaker.state(zero), BreakerState::Closed);
+            breaker.tell_read(Ok(()), zero);
+            tell(&mut breaker, &TRANSIENT, zero);
+        }
+        assert_eq!(breaker.state(zero), BreakerState::Open);
+        let now = BREAKER_OPEN_MIN;
+        for outcome in [&Ok(()), &REFUSED] {
+            assert_eq!(breaker.permit(now), Permit::Go);
+            breaker.tell_read(outcome.as_ref().copied(), now);
+            assert_eq!(breaker.state(now), BreakerState::HalfOpen, "{outcome:?}");
+        }
+        assert_eq!(breaker.permit(now), Permit::Go, "what comes next is the probe");
+        tell(&mut breaker, &TRANSIENT, now);
+        assert_eq!(breaker.permit(now), Permit::Wait(Some(BREAKER_OPEN_MIN * 2)), "it failed");
+    }
+
+    #[test]
+    fn a_read_that_nobody_answers_is_a_failed_probe() {
+        for outcome in [&TRANSIENT, &DOWN] {
+            let mut breaker = Breaker::default();
+            tell(&mut breaker, &DOWN, Duration::ZERO);
+            assert_eq!(breaker.permit(BREAKER_OPEN_MIN), Permit::Go);
+            breaker.tell_read(outcome.as_ref().copied(), BREAKER_OPEN_MIN);
+            assert_eq!(breaker.state(BREAKER_OPEN_MIN), BreakerState::Open, "{outcome:?}");
+        }
     }
 
     #[test]

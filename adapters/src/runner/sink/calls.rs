@@ -1,7 +1,6 @@
 //! The only way to a backend: through the breaker, at its pace, for a bounded time, and not once fenced.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,7 +44,6 @@ pub(super) struct Calls<B> {
     began: Instant,
     control: Mutex<Control>,
     breaker: watch::Sender<BreakerState>,
-    successes: AtomicU64,
 }
 
 struct Control {
@@ -77,13 +75,7 @@ impl<B: Backend> Calls<B> {
             began: Instant::now(),
             control: Mutex::new(Control { breaker: Breaker::default(), pace }),
             breaker: watch::Sender::default(),
-            successes: AtomicU64::new(0),
         }
-    }
-
-    /// Calls that the backend answered; what fails while others succeed is the order's own fault.
-    pub(super) fn successes(&self) -> u64 {
-        self.successes.load(Ordering::Relaxed)
     }
 
     /// Changes with every call's outcome, also where the state stays the same.
@@ -91,8 +83,8 @@ impl<B: Backend> Calls<B> {
         self.breaker.subscribe()
     }
 
-    pub(super) fn may_pull(&self, in_hand: usize) -> bool {
-        self.control().breaker.may_pull(self.began.elapsed(), in_hand)
+    pub(super) fn may_pull(&self, under_way: usize) -> bool {
+        self.control().breaker.may_pull(self.began.elapsed(), under_way)
     }
 
     /// When an open breaker becomes half-open.
@@ -120,9 +112,11 @@ impl<B: Backend> Calls<B> {
             Err(_) => Err(BackendError::Transient(format!("no answer within {:?}", self.call_max))),
         };
         permitted.told = true;
-        let is_answer = !matches!(outcome, Err(BackendError::Transient(_) | BackendError::Down(_)));
-        self.successes.fetch_add(u64::from(is_answer), Ordering::Relaxed);
-        self.change(|breaker, now| breaker.tell(outcome.as_ref().map(|_| ()), now));
+        let told = outcome.as_ref().map(|_| ());
+        self.change(|breaker, now| match kind {
+            Call::Reads => breaker.tell_read(told, now),
+            Call::Changes => breaker.tell(told, now),
+        });
         outcome.map_err(CallError::Backend)
     }
 

@@ -17,8 +17,8 @@
 //!    mail, no number that must not be lost), and that confirming and cancelling one document exclude each other.
 //! 3. Class every failure ([`BackendError`]), by what is *known*. Not whether a call was carried out: transient. That
 //!    nobody is there: down. What the backend said no to: business, where a human there can change it; poison, where
-//!    only another order could be taken. When in doubt transient: it is tried again, and an order that alone
-//!    keeps failing becomes a dead letter after [`SINK_ATTEMPTS_MAX`](crate::limits::SINK_ATTEMPTS_MAX) attempts.
+//!    only another order could be taken. When in doubt transient: it is tried again, and an order that fails
+//!    [`SINK_ATTEMPTS_MAX`](crate::limits::SINK_ATTEMPTS_MAX) times while others get through becomes a dead letter.
 //!    An answer that cannot be read is transient: the call may have been carried out.
 //! 4. Keep no state, no cache and no retries; return errors without secrets. The runner gives a call up after
 //!    [`SinkLimits::call_max`] by dropping its future.
@@ -78,7 +78,11 @@
 //! - A message is acknowledged after the event that says what became of it is stored, never before (`order`). In
 //!   between it comes again, is found done, and is said once more; events are states, not increments.
 //! - Everything asked of the backend passes the breaker and the pace (`calls`). While the breaker is open nothing
-//!   is pulled: what is in hand stays in hand, and one of it is the probe.
+//!   is pulled: what is in hand stays in hand, and one of it is the probe. A call that only reads closes nothing: a
+//!   backend with a full disk still answers it.
+//! - Whose fault a failure is, the order's or the backend's, only other orders can tell: it is the order's when one
+//!   was put into effect meanwhile (`order`). So an order that failed stands aside for others, and where none
+//!   gets through all are kept, however long that lasts.
 //! - Dispatches of one order are worked on one after the other (`turns`); one that a later dispatch of the order
 //!   takes the place of creates nothing.
 //!
@@ -96,6 +100,7 @@ mod scribe;
 mod turns;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use pannier_protocol::subject::{Prefix, Subject};
@@ -106,7 +111,7 @@ use pannier_streams::stored::{ReadError, last_message};
 use pannier_streams::work::{self, Begin, Task, Work, WorkError};
 use pannier_streams::writer::ClaimError;
 use pannier_streams::{Broker, Chain, ConfigError, Streams, Writer};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -119,8 +124,8 @@ pub use breaker::BreakerState;
 pub use scribe::{RecordError, Scribe};
 
 use crate::limits::{
-    FENCE_INTERVAL, SINK_CALL_MAX_DEFAULT, SINK_ORDERS_DEFAULT, SINK_ORDERS_MAX, SINK_REQUESTS_BURST_DEFAULT,
-    SINK_REQUESTS_PER_SECOND_DEFAULT, SINK_RETRY_DELAY_MAX, SINK_STOP_MAX,
+    FENCE_INTERVAL, SINK_ASIDE_MAX, SINK_CALL_MAX_DEFAULT, SINK_ORDERS_DEFAULT, SINK_ORDERS_MAX,
+    SINK_REQUESTS_BURST_DEFAULT, SINK_REQUESTS_PER_SECOND_DEFAULT, SINK_RETRY_DELAY_MAX, SINK_STOP_MAX,
 };
 use crate::runner::now;
 use calls::Calls;
@@ -208,6 +213,8 @@ pub struct SinkStatus {
     pub breaker: BreakerState,
     /// Dispatches worked on now.
     pub in_hand: usize,
+    /// Of those, the ones that failed and are tried again; others are pulled in their places.
+    pub aside: usize,
     /// Since the start: done, given to review or to the dead letters, passed over for a later dispatch.
     pub done: u64,
     pub failed: u64,
@@ -234,6 +241,10 @@ struct Shared<B> {
     fence: Fence,
     scribe: Scribe,
     turns: Turns,
+    /// Attempts that may be under way at once.
+    room: Semaphore,
+    /// Orders that this process put into effect: what proves that the backend can.
+    placed: AtomicU64,
     limits: SinkLimits,
 }
 
@@ -280,6 +291,7 @@ impl<B: Backend> Sink<B> {
             guarantee,
             breaker: BreakerState::Closed,
             in_hand: 0,
+            aside: 0,
             done: 0,
             failed: 0,
             superseded: 0,
@@ -288,7 +300,8 @@ impl<B: Backend> Sink<B> {
         });
         let (scribe, source) = (Scribe::new(writer, status.clone()), source.clone());
         let (turns, limits) = (Turns::default(), *limits);
-        let shared = Shared { broker, streams, source, calls, fence, scribe, turns, limits };
+        let (room, placed) = (Semaphore::new(at_once(&limits)), AtomicU64::new(0));
+        let shared = Shared { broker, streams, source, calls, fence, scribe, turns, room, placed, limits };
         Ok(Self { shared: Arc::new(shared), work, status })
     }
 
@@ -310,8 +323,12 @@ impl<B: Backend> Sink<B> {
         let mut look = std::pin::pin!(fenced(&fence));
         loop {
             let state = *breaker.borrow_and_update();
-            self.status.send_modify(|status| (status.breaker, status.in_hand) = (state, tasks.len()));
-            let pull = self.shared.calls.may_pull(tasks.len());
+            let aside = self.work.aside();
+            self.status.send_modify(|status| {
+                (status.breaker, status.in_hand, status.aside) = (state, tasks.len(), aside);
+            });
+            // What stands aside is no reason to learn nothing of the backend from another order.
+            let pull = self.shared.calls.may_pull(tasks.len().saturating_sub(aside));
             let half_open = self.shared.calls.opens_until().filter(|until| *until > Instant::now());
             tokio::select! {
                 biased;
@@ -365,12 +382,17 @@ async fn fenced(fence: &Fence) -> StreamSequence {
     }
 }
 
+fn at_once(limits: &SinkLimits) -> usize {
+    limits.orders.clamp(1, SINK_ORDERS_MAX)
+}
+
 fn work_options(streams: &Streams, source: &SourceId, limits: &SinkLimits, begin: Begin) -> work::Options {
     work::Options {
         stream: streams.dispatch.clone(),
         durable: format!("sink-{source}"),
         filter: streams.prefix.dispatches_of(source),
-        in_flight_max: limits.orders.clamp(1, SINK_ORDERS_MAX),
+        in_flight_max: at_once(limits),
+        aside_max: SINK_ASIDE_MAX,
         ack_wait: limits.ack_wait,
         begin,
     }

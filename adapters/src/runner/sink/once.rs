@@ -40,15 +40,23 @@ enum Round {
     Again,
 }
 
+/// An order in effect.
+pub(super) enum Placed {
+    /// By this.
+    Made(Confirmed),
+    /// It was.
+    Found(Confirmed),
+}
+
 /// Brings the order into effect, or finds that it is.
 pub(super) async fn place<B: Backend>(
     calls: &Calls<B>,
     dispatch: &Dispatch,
     memory: &mut Memory,
-) -> Result<Confirmed, CallError> {
+) -> Result<Placed, CallError> {
     for _ in 0..SINK_ROUNDS_MAX {
         let round = match adopt(calls, dispatch.order).await? {
-            Found::InEffect(confirmed) => return Ok(confirmed),
+            Found::InEffect(confirmed) => return Ok(Placed::Found(confirmed)),
             Found::Changed => Round::Again,
             Found::Others(found) => match calls.backend.guarantee() {
                 Guarantee::UniqueReference => only_one(calls, dispatch, &found).await?,
@@ -56,7 +64,7 @@ pub(super) async fn place<B: Backend>(
             },
         };
         if let Round::Done(confirmed) = round {
-            return Ok(confirmed);
+            return Ok(Placed::Made(confirmed));
         }
     }
     let reason = "the documents of the order change all the time; is another process at work on them?";

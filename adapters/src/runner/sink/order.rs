@@ -1,5 +1,6 @@
 //! One dispatch, from the message to its acknowledgement.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -17,7 +18,7 @@ use tokio::time::{interval, sleep};
 use super::Shared;
 use super::backend::{Backend, BackendError, Cancellation};
 use super::calls::CallError;
-use super::once::{self, Found, Memory};
+use super::once::{self, Found, Memory, Placed};
 use super::scribe::RecordError;
 use crate::limits::{RETRY_DELAY_MAX, SINK_ATTEMPTS_MAX, SINK_RETRY_DELAY_MIN};
 
@@ -77,7 +78,7 @@ async fn work<B: Backend>(shared: &Shared<B>, task: &Task) -> Result<Dealt, Reco
     // A cancel must not look for documents while the create makes one.
     let _turn = shared.turns.take(order).await;
     let traceparent = dispatch.traceparent.clone();
-    match attempts(shared, &dispatch).await? {
+    match attempts(shared, task, &dispatch).await? {
         None => Ok(Dealt::Superseded),
         Some(event) => record(shared, event, traceparent).await,
     }
@@ -111,6 +112,7 @@ fn read<B>(shared: &Shared<B>, task: &Task, order: OrderId, generation: u32) -> 
 /// Until there is something to say about the order; `None`: a later dispatch says it.
 async fn attempts<B: Backend>(
     shared: &Shared<B>,
+    task: &Task,
     dispatch: &Dispatch,
 ) -> Result<Option<OrderEvent>, RecordError> {
     let (order, generation) = (dispatch.order, dispatch.generation);
@@ -122,10 +124,14 @@ async fn attempts<B: Backend>(
         .with_jitter()
         .build();
     let (mut memory, mut tried, mut own_fault) = (Memory::default(), 0_u32, 0_u32);
+    let mut placed = shared.placed.load(Ordering::Relaxed);
     loop {
-        let successes = shared.calls.successes();
         tried = tried.saturating_add(1);
-        let error = match attempt(shared, dispatch, &mut memory).await {
+        let attempted = {
+            let _room = shared.room.acquire().await;
+            attempt(shared, dispatch, &mut memory).await
+        };
+        let error = match attempted {
             Ok(event) => return Ok(event),
             Err(CallError::Fenced { by }) => return Err(RecordError::Fenced { by }),
             Err(CallError::Backend(error)) => error,
@@ -135,8 +141,14 @@ async fn attempts<B: Backend>(
                 return Ok(Some(failed(order, generation, &error, tried)));
             }
             BackendError::Down(_) => {}
-            // A backend that answers nobody is no order's fault, however long that lasts.
-            BackendError::Transient(_) => own_fault += u32::from(shared.calls.successes() > successes),
+            // What the backend does for nobody is no order's fault, however long that lasts. That it can be read,
+            // or had done an order before, shows nothing.
+            BackendError::Transient(_) => {
+                let others = shared.placed.load(Ordering::Relaxed);
+                own_fault += u32::from(others > placed);
+                placed = others;
+                task.stand_aside();
+            }
         }
         if own_fault >= SINK_ATTEMPTS_MAX {
             let error =
@@ -173,7 +185,13 @@ async fn attempt<B: Backend>(
             Found::InEffect(confirmed) => confirmed,
             Found::Changed | Found::Others(_) => return Ok(None),
         },
-        DispatchKind::Create => once::place(&shared.calls, dispatch, memory).await?,
+        DispatchKind::Create => match once::place(&shared.calls, dispatch, memory).await? {
+            Placed::Made(confirmed) => {
+                shared.placed.fetch_add(1, Ordering::Relaxed);
+                confirmed
+            }
+            Placed::Found(confirmed) => confirmed,
+        },
     };
     Ok(Some(OrderEvent::Acknowledged(OrderAcknowledged {
         order,

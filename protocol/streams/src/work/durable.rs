@@ -16,7 +16,7 @@ pub(super) fn not_ready(options: &Options, error: &dyn std::error::Error) -> Wor
 }
 
 fn config(options: &Options, after: StreamSequence) -> pull::Config {
-    let ack_pending = options.in_flight_max.saturating_mul(2);
+    let ack_pending = options.in_flight_max.saturating_add(options.aside_max).saturating_mul(2);
     pull::Config {
         durable_name: Some(options.durable.clone()),
         deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: after.0 + 1 },

@@ -8,6 +8,8 @@
 //! - **Room.** At most `in_flight_max` messages are out: in the caller's hands, or given back with a delay, which the
 //!   broker still counts against `max_ack_pending`. There are no naks without a delay and no `max_deliver`: a
 //!   message that is given up is given up by the caller, who has recorded why ([`Task::terminate`]).
+//!   One that takes long, and must not keep others waiting, is stood aside ([`Task::stand_aside`]): at most
+//!   `aside_max` are out on top.
 //! - **Time.** Who works on a message says so ([`Task::in_progress`]), else it is given to another after
 //!   `ack_wait`. So a task may come twice, to two processes at once: what is done with it must bear that.
 //! - **Acknowledgements** are confirmed by the broker. One that is not after several attempts is a redelivery.
@@ -47,6 +49,8 @@ pub struct Options {
     /// Most messages out at once of this process; the broker gives out twice as many at most, so that a
     /// successor is not kept waiting by what a dead process holds.
     pub in_flight_max: usize,
+    /// Most messages that may be stood aside.
+    pub aside_max: usize,
     /// [`ACK_WAIT`](crate::limits::ACK_WAIT) but for tests.
     pub ack_wait: Duration,
     pub begin: Begin,
@@ -93,6 +97,7 @@ pub struct Work {
     inbox: String,
     subscriber: Subscriber,
     room: Arc<Semaphore>,
+    aside: Arc<Semaphore>,
     delayed: Delayed,
     /// Came when there was no room: late answers to requests that had ended.
     parked: VecDeque<Message>,
@@ -107,7 +112,13 @@ struct Pull {
 }
 
 /// Places of messages that were given back with a delay.
-pub(super) type Delayed = Arc<Mutex<Vec<(Instant, OwnedSemaphorePermit)>>>;
+type Delayed = Arc<Mutex<Vec<(Instant, OwnedSemaphorePermit)>>>;
+
+/// Where a message's place may go before it is dealt with.
+struct Places {
+    delayed: Delayed,
+    aside: Arc<Semaphore>,
+}
 
 enum Happened {
     Message(Option<Box<Message>>),
@@ -124,6 +135,7 @@ impl Work {
         Ok(Self {
             broker: broker.clone(),
             room: Arc::new(Semaphore::new(options.in_flight_max)),
+            aside: Arc::new(Semaphore::new(options.aside_max)),
             options,
             inbox,
             subscriber,
@@ -146,7 +158,8 @@ impl Work {
                 && let Ok(slot) = Arc::clone(&self.room).try_acquire_owned()
                 && let Some(message) = self.parked.pop_front()
             {
-                if let Some(task) = Task::new(&self.broker, message, slot, Arc::clone(&self.delayed)) {
+                let places = Places { delayed: Arc::clone(&self.delayed), aside: Arc::clone(&self.aside) };
+                if let Some(task) = Task::new(&self.broker, message, slot, places) {
                     return Ok(task);
                 }
                 continue;
@@ -166,6 +179,11 @@ impl Work {
                 Happened::Time => {}
             }
         }
+    }
+
+    /// How many messages are stood aside.
+    pub fn aside(&self) -> usize {
+        self.options.aside_max.saturating_sub(self.aside.available_permits())
     }
 
     /// Until something comes, a request is over, room is made, or a delay is.

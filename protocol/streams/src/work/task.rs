@@ -1,6 +1,6 @@
 //! One message in somebody's hands.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::Message;
@@ -14,7 +14,7 @@ use crate::connect::Broker;
 use crate::limits::{ACK_ATTEMPTS_MAX, PULL_RETRY_DELAY};
 use crate::stored::{CONTENT_TYPE, timestamp};
 
-use super::Delayed;
+use super::Places;
 
 /// Whether the broker confirmed what became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +37,8 @@ pub struct Task {
     pub encoding: Option<Encoding>,
     pub payload: Bytes,
     message: jetstream::Message,
-    slot: OwnedSemaphorePermit,
-    delayed: Delayed,
+    slot: Mutex<OwnedSemaphorePermit>,
+    places: Places,
 }
 
 impl Task {
@@ -47,7 +47,7 @@ impl Task {
         broker: &Broker,
         message: Message,
         slot: OwnedSemaphorePermit,
-        delayed: Delayed,
+        places: Places,
     ) -> Option<Self> {
         let message = jetstream::Message { message, context: broker.context().clone() };
         let info = message.info().ok()?;
@@ -64,8 +64,8 @@ impl Task {
             encoding: Encoding::of_content_type(content_type).ok(),
             payload: message.payload.clone(),
             message,
-            slot,
-            delayed,
+            slot: Mutex::new(slot),
+            places,
         })
     }
 
@@ -73,6 +73,18 @@ impl Task {
     pub async fn in_progress(&self) {
         if let Err(error) = self.message.ack_with(AckKind::Progress).await {
             tracing::debug!(subject = self.subject, %error, "not told that it is worked on");
+        }
+    }
+
+    /// Makes room for another message while this one stays in hand; where too many stand aside already, or
+    /// when it does, nothing changes.
+    pub fn stand_aside(&self) {
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(slot.semaphore(), &self.places.aside) {
+            return;
+        }
+        if let Ok(place) = Arc::clone(&self.places.aside).try_acquire_owned() {
+            *slot = place;
         }
     }
 
@@ -89,8 +101,9 @@ impl Task {
     /// Comes again after `delay`; until then it takes up room.
     pub async fn again_after(self, delay: Duration) -> Settled {
         let settled = self.settle(AckKind::Nak(Some(delay))).await;
-        let mut delayed = self.delayed.lock().unwrap_or_else(PoisonError::into_inner);
-        delayed.push((Instant::now() + delay, self.slot));
+        let slot = self.slot.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut delayed = self.places.delayed.lock().unwrap_or_else(PoisonError::into_inner);
+        delayed.push((Instant::now() + delay, slot));
         settled
     }
 

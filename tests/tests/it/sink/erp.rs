@@ -1,6 +1,6 @@
 //! A backend in memory, shared by the processes that use it: documents, and what goes wrong on command.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -28,6 +28,12 @@ pub(super) enum Turn {
         came: oneshot::Sender<()>,
         go: oneshot::Receiver<()>,
     },
+    /// Says that it came, and fails when told.
+    PauseAndRefuse {
+        came: oneshot::Sender<()>,
+        go: oneshot::Receiver<()>,
+        error: BackendError,
+    },
     /// Is carried out and never answered.
     Hang,
     /// Is carried out and answered by something that cannot be read.
@@ -41,7 +47,9 @@ pub(super) enum Turn {
 pub(super) struct Erp {
     documents: Mutex<Vec<(OrderId, Document)>>,
     pub(super) is_down: AtomicBool,
-    /// Calls that met a backend that was down.
+    /// It answers what only reads, as with a full disk.
+    pub(super) is_read_only: AtomicBool,
+    /// Calls that met a backend that was down, or could only be read.
     pub(super) refused: AtomicU32,
     /// Paused calls that were carried out.
     late: watch::Sender<u32>,
@@ -51,13 +59,21 @@ pub(super) struct Erp {
 pub(super) struct Connection {
     erp: Arc<Erp>,
     guarantee: Guarantee,
+    /// Of calls for whichever order, and for one.
     turns: Mutex<VecDeque<(Op, Turn)>>,
+    turns_of: Mutex<BTreeMap<OrderId, VecDeque<(Op, Turn)>>>,
+}
+
+/// Takes the first turn if it is one of `op`.
+fn take(turns: &mut VecDeque<(Op, Turn)>, op: Op) -> Option<Turn> {
+    let is_next = turns.front().is_some_and(|(next, _)| *next == op);
+    if is_next { turns.pop_front().map(|(_, turn)| turn) } else { None }
 }
 
 impl Erp {
     pub(super) fn connect(self: &Arc<Self>, turns: Vec<(Op, Turn)>) -> Connection {
-        let turns = Mutex::new(turns.into());
-        Connection { erp: Arc::clone(self), guarantee: Guarantee::DraftListConfirm, turns }
+        let (turns, turns_of) = (Mutex::new(turns.into()), Mutex::default());
+        Connection { erp: Arc::clone(self), guarantee: Guarantee::DraftListConfirm, turns, turns_of }
     }
 
     /// How many documents of an order are drafts, in effect, cancelled.
@@ -87,6 +103,11 @@ impl Erp {
         document
     }
 
+    fn order_of(&self, document: &Document) -> OrderId {
+        let documents = self.documents.lock().unwrap();
+        documents.iter().find(|(_, other)| other.id == document.id).unwrap().0
+    }
+
     /// The state of a document after `change`, which sees the one before.
     fn change(&self, id: &DocumentId, change: impl FnOnce(DocumentState) -> DocumentState) -> DocumentState {
         let mut documents = self.documents.lock().unwrap();
@@ -101,19 +122,31 @@ impl Connection {
         Self { guarantee: Guarantee::UniqueReference, ..self }
     }
 
-    async fn call<T, F>(&self, op: Op, act: F) -> Result<T, BackendError>
+    /// With turns for the calls of one order.
+    pub(super) fn with(self, order: OrderId, turns: Vec<(Op, Turn)>) -> Self {
+        self.turns_of.lock().unwrap().insert(order, turns.into());
+        self
+    }
+
+    fn turn(&self, op: Op, order: OrderId) -> Option<Turn> {
+        let mut turns_of = self.turns_of.lock().unwrap();
+        let of_order = turns_of.get_mut(&order).and_then(|turns| take(turns, op));
+        of_order.or_else(|| take(&mut self.turns.lock().unwrap(), op))
+    }
+
+    async fn call<T, F>(&self, op: Op, order: OrderId, act: F) -> Result<T, BackendError>
     where
         T: Send + 'static,
         F: FnOnce(&Erp) -> Result<T, BackendError> + Send + 'static,
     {
-        let turn = {
-            let mut turns = self.turns.lock().unwrap();
-            let is_next = turns.front().is_some_and(|(next, _)| *next == op);
-            if is_next { turns.pop_front().map(|(_, turn)| turn) } else { None }
-        };
+        let turn = self.turn(op, order);
         if self.erp.is_down.load(Ordering::SeqCst) {
             self.erp.refused.fetch_add(1, Ordering::SeqCst);
             return Err(BackendError::Down("connection refused".to_owned()));
+        }
+        if op != Op::List && self.erp.is_read_only.load(Ordering::SeqCst) {
+            self.erp.refused.fetch_add(1, Ordering::SeqCst);
+            return Err(BackendError::Transient("attempt to write a readonly database".to_owned()));
         }
         match turn {
             None | Some(Turn::Pass) => act(&self.erp),
@@ -128,6 +161,11 @@ impl Connection {
                     outcome
                 });
                 late.await.unwrap()
+            }
+            Some(Turn::PauseAndRefuse { came, go, error }) => {
+                came.send(()).unwrap();
+                let _ = go.await;
+                Err(error)
             }
             Some(Turn::Hang) => {
                 act(&self.erp)?;
@@ -151,13 +189,13 @@ impl Backend for Connection {
             let documents = erp.documents.lock().unwrap();
             documents.iter().filter(|(of, _)| *of == order).map(|(_, document)| document.clone()).collect()
         };
-        self.call(Op::List, move |erp| Ok(of_order(erp))).await
+        self.call(Op::List, order, move |erp| Ok(of_order(erp))).await
     }
 
     async fn create_draft(&self, dispatch: &Dispatch) -> Result<Document, BackendError> {
         let order = dispatch.order;
         let is_unique = self.guarantee == Guarantee::UniqueReference;
-        self.call(Op::Create, move |erp| {
+        self.call(Op::Create, order, move |erp| {
             if is_unique && erp.count(order) != [0, 0, 0] {
                 return Err(BackendError::Transient("there is one with this reference".to_owned()));
             }
@@ -168,7 +206,7 @@ impl Backend for Connection {
 
     async fn cancel(&self, draft: &Document) -> Result<Withdrawn, BackendError> {
         let id = draft.id.clone();
-        self.call(Op::Cancel, move |erp| {
+        self.call(Op::Cancel, self.erp.order_of(draft), move |erp| {
             let cancel = |state| if state == DocumentState::Draft { DocumentState::Cancelled } else { state };
             let state = erp.change(&id, cancel);
             Ok(if state == DocumentState::InEffect { Withdrawn::InEffect } else { Withdrawn::Cancelled })
@@ -178,7 +216,7 @@ impl Backend for Connection {
 
     async fn confirm(&self, document: &Document) -> Result<Confirmation, BackendError> {
         let id = document.id.clone();
-        self.call(Op::Confirm, move |erp| {
+        self.call(Op::Confirm, self.erp.order_of(document), move |erp| {
             let confirm = |state| if state == DocumentState::Draft { DocumentState::InEffect } else { state };
             if erp.change(&id, confirm) == DocumentState::Cancelled {
                 return Ok(Confirmation::Cancelled);
@@ -188,9 +226,13 @@ impl Backend for Connection {
         .await
     }
 
-    async fn cancel_order(&self, _: &Dispatch, document: &Document) -> Result<Cancellation, BackendError> {
+    async fn cancel_order(
+        &self,
+        dispatch: &Dispatch,
+        document: &Document,
+    ) -> Result<Cancellation, BackendError> {
         let id = document.id.clone();
-        self.call(Op::Cancel, move |erp| {
+        self.call(Op::Cancel, dispatch.order, move |erp| {
             erp.change(&id, |_| DocumentState::Cancelled);
             Ok(Cancellation::Cancelled)
         })

@@ -1,6 +1,5 @@
 //! What no repetition helps, and what is taken back.
 
-use pannier_adapters::limits::SINK_ATTEMPTS_MAX;
 use pannier_adapters::runner::sink::BackendError;
 use pannier_protocol::order::{DispatchKind, FailureClass, OrderEvent};
 
@@ -75,30 +74,4 @@ async fn a_create_that_comes_again_after_its_cancel_creates_nothing() {
     assert_eq!((status.done, status.superseded), (1, 1));
     assert_eq!(stage.erp.count(order("a")), [0, 0, 1], "the draft is cancelled, and no other made");
     second.stop().await;
-}
-
-/// An order that alone keeps failing does not stay in hand for ever, and holds nobody up meanwhile.
-#[tokio::test]
-async fn an_order_that_alone_keeps_failing_is_given_up() {
-    let mut stage = Stage::set().await;
-    let stuck = || (Op::Confirm, Turn::Refuse(BackendError::Transient("locked".to_owned())));
-    let (turn, came, go) = pause();
-    let mut turns = vec![(Op::Confirm, turn)];
-    turns.extend(std::iter::repeat_with(stuck).take(SINK_ATTEMPTS_MAX as usize));
-    let patient = super::SinkLimits { orders: 1, call_max: super::PATIENCE, ..super::QUICK };
-    let mut process = stage.start_with(stage.erp.connect(turns), patient).await;
-    for key in ["first", "stuck", "last"] {
-        stage.create(key).await;
-    }
-    came.await.unwrap();
-    go.send(()).unwrap();
-    assert_eq!(stage.next().await, ("acknowledged", order("first")));
-    let OrderEvent::Failed(failed) = stage.event().await else { panic!("it is given up") };
-    assert_eq!((failed.order, failed.class), (order("stuck"), FailureClass::Poison));
-    assert_eq!(failed.attempts, SINK_ATTEMPTS_MAX);
-    assert!(failed.reason.contains("given up after 12 attempts, the last one: locked"), "{}", failed.reason);
-    assert_eq!(stage.next().await, ("acknowledged", order("last")));
-    process.until("the last one is done", |status| status.done == 2).await;
-    assert_eq!(stage.erp.count(order("stuck")), [1, 0, 0], "a draft without effect");
-    process.stop().await;
 }

@@ -4,6 +4,7 @@ mod down;
 mod erp;
 mod failures;
 mod takeover;
+mod whose_fault;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -16,6 +16,7 @@ fn options(streams: &Streams, in_flight_max: usize) -> Options {
         durable: "sink-erp".to_owned(),
         filter: "pna.v1.dispatch.erp.*.*".to_owned(),
         in_flight_max,
+        aside_max: 0,
         ack_wait: Duration::from_secs(30),
         begin: Begin::First,
     }
@@ -59,6 +60,30 @@ async fn work_is_one_backends_and_bounded_until_it_is_done() {
     assert_eq!(second.done().await, Settled::Confirmed);
     let info = consumer(&test, &streams).await;
     assert_eq!((info.num_ack_pending, info.num_pending), (0, 0), "all are settled, the terminated one too");
+}
+
+#[tokio::test]
+async fn what_stands_aside_makes_room_as_long_as_not_too_much_does() {
+    let (test, streams) = TestBroker::start_with_streams().await;
+    publish(&test, "erp", 3).await;
+    let mut work = Work::open(&test.broker, Options { aside_max: 1, ..options(&streams, 1) }).await.unwrap();
+    let first = next(&mut work).await;
+    assert!(futures_util::poll!(std::pin::pin!(work.next(true))).is_pending(), "there is room for one");
+    first.stand_aside();
+    first.stand_aside();
+    let second = next(&mut work).await;
+    second.stand_aside();
+    assert_eq!(work.aside(), 1, "one may");
+    assert!(futures_util::poll!(std::pin::pin!(work.next(true))).is_pending());
+    assert_eq!(consumer(&test, &streams).await.num_waiting, 0, "without room nothing is asked for");
+    assert_eq!(first.done().await, Settled::Confirmed);
+    assert_eq!(work.aside(), 0);
+    second.stand_aside();
+    let third = next(&mut work).await;
+    for task in [second, third] {
+        assert_eq!(task.done().await, Settled::Confirmed);
+    }
+    assert_eq!((work.aside(), consumer(&test, &streams).await.num_ack_pending), (0, 0));
 }
 
 #[tokio::test]
