@@ -1,8 +1,8 @@
 //! Publishing from PostgreSQL's log.
 //!
 //! The slot is the adapter's own and stays: while the adapter is away the server keeps the log for it. At the first
-//! start, and where the slot cannot go on (dropped, its log removed, another or a restored server), all tables are
-//! read in the very snapshot at which a new slot begins, and the log goes on from there.
+//! start, and where the slot cannot go on (dropped, its log removed, another or a restored server, another or a changed
+//! publication), all tables are read in the very snapshot at which a new slot begins, and the log goes on from there.
 //!
 //! The rows of one transaction are taken in together, with where its commit ends; only when that is durable the server is
 //! told that it may forget it. A transaction that comes twice says nothing new. The server is never told of a place
@@ -37,6 +37,7 @@ pub(super) struct Follower {
     publisher: Publisher,
     connection: Connection,
     system: String,
+    publication: String,
     /// In this life of the process: what is refused was not before.
     has_followed: bool,
     /// What the log left out is to be read, and how often that was so.
@@ -80,7 +81,8 @@ impl Follower {
         let connection = connection(replication)?;
         let publisher = Publisher::open(config).await?;
         let (has_followed, is_behind, gaps) = (false, false, 0);
-        Ok(Some(Self { publisher, connection, system: String::new(), has_followed, is_behind, gaps }))
+        let (system, publication) = (String::new(), String::new());
+        Ok(Some(Self { publisher, connection, system, publication, has_followed, is_behind, gaps }))
     }
 
     pub(super) async fn work(&mut self, config: &TrytonConfig) -> Result<(), SourceError> {
@@ -92,7 +94,7 @@ impl Follower {
             };
             let pause = pauses.next();
             match &error {
-                LogError::Wire(_) | LogError::Ended => {
+                LogError::Wire(_) | LogError::Ended | LogError::Changed => {
                     tracing::warn!(%error, ?pause, "the log cannot be followed; trying again");
                 }
                 LogError::Denied(_) if self.has_followed => {
@@ -135,8 +137,8 @@ impl Follower {
                 _ = ticks.tick() => {
                     if stream.awaited.is_none() {
                         let begun = now();
-                        let end = tokio::time::timeout(ANSWER_MAX, session.end()).await;
-                        stream.awaited = Some((end.map_err(|_| LogError::Ended)??, begun));
+                        let asked = tokio::time::timeout(ANSWER_MAX, self.end(&mut session)).await;
+                        stream.awaited = Some((asked.map_err(|_| LogError::Ended)??, begun));
                     }
                     if stream.passed > stream.kept {
                         // Of others' tables; without it the server would keep its log of them for a quiet Tryton.
@@ -150,12 +152,19 @@ impl Follower {
         }
     }
 
+    /// Up to where the log is, if it is still the same one.
+    async fn end(&self, session: &mut Session) -> Result<Lsn, LogError> {
+        let end = session.end().await?;
+        if session.publication().await? == self.publication { Ok(end) } else { Err(LogError::Changed) }
+    }
+
     /// Where the log is to be followed from; reads all tables where it cannot go on.
     async fn begin(&mut self, session: &mut Session) -> Result<Lsn, SourceError> {
         let server = session.server().await?;
         let place = self.publisher.desk().note(PLACE_NOTE)?;
         let place: Option<Place> = place.map(|bytes| decode(&bytes)).transpose()?;
         self.system.clone_from(&server.system);
+        self.publication.clone_from(&server.publication);
         if let Some((system, at)) = place.filter(|_| self.publisher.is_begun() && !self.is_behind)
             && server.goes_on(&system, Lsn(at))
         {

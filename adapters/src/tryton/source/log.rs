@@ -24,6 +24,8 @@ pub enum LogError {
     Denied(PgWireError),
     #[error("PostgreSQL ended the session")]
     Ended,
+    #[error("the publication was changed")]
+    Changed,
     #[error("PostgreSQL answers {what} with something else than expected")]
     Answer { what: &'static str },
     #[error(transparent)]
@@ -61,8 +63,10 @@ const DENIALS: [&str; 6] = ["28", "3D", "42", "0A", "55000", "53400"];
 /// Who the server is, where its log ends, and from where the slot can go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Server {
-    /// With its timeline: one that was restored, and wrote on, says other things at the same places.
+    /// With its timeline: one that was restored, and wrote on, says other things at the same places. And with what stands
+    /// for the publication: what another one left out does not come any more.
     pub(super) system: String,
+    pub(super) publication: String,
     end: Lsn,
     slot: Option<Slot>,
 }
@@ -115,7 +119,7 @@ impl Session {
         Ok(Self { client, connection: connection.clone() })
     }
 
-    async fn ask(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, LogError> {
+    async fn ask(&mut self, sql: &str) -> Result<Vec<publication::Answer>, LogError> {
         Ok(self.client.simple_query(sql).await?.into_iter().map(texts).collect())
     }
 
@@ -143,8 +147,17 @@ impl Session {
             let confirmed = text(2).and_then(|text| Lsn::parse(text).ok());
             slot = Some(Slot { is_lost: text(1) == Some("lost"), confirmed });
         }
-        let end = system.xlogpos;
-        Ok(Server { system: format!("{}/{}", system.system_id, system.timeline), end, slot })
+        let (end, publication) = (system.xlogpos, self.publication().await?);
+        let system = format!("{}/{}/{publication}", system.system_id, system.timeline);
+        Ok(Server { system, publication, end, slot })
+    }
+
+    /// What stands for the publication as it is now.
+    pub(super) async fn publication(&mut self) -> Result<String, LogError> {
+        let schemas = self.ask(&publication::has_schemas_sql()).await?;
+        let has_schemas = schemas.into_iter().flatten().flatten().next().is_some();
+        let name = self.connection.publication.names().concat();
+        Ok(publication::mark(&self.ask(&publication::marks_sql(&name, has_schemas)).await?))
     }
 
     /// Up to where the log is on the server's disk.
@@ -252,7 +265,8 @@ mod tests {
             ("a restored server that wrote on", "a/2", 30, Some(slot(5)), false),
             ("another server", "b/1", 30, Some(slot(5)), false),
         ] {
-            let server = Server { system: system.to_owned(), end: Lsn(end), slot };
+            let (system, publication) = (system.to_owned(), String::new());
+            let server = Server { system, publication, end: Lsn(end), slot };
             assert_eq!(server.goes_on("a/1", Lsn(10)), want, "{what}");
         }
     }

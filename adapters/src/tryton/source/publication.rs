@@ -1,6 +1,9 @@
-//! Whether a publication has all that is asked of the log: what it leaves out would be missing without a sign.
+//! Whether a publication has all that is asked of the log: what it leaves out would be missing without a sign. That holds
+//! for what it left out for a while too, so one that was changed, and be it changed back, counts as another one.
 
 use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
 
 use super::table::Table;
 
@@ -39,7 +42,7 @@ pub enum PublicationError {
 }
 
 /// One row of an answer.
-type Answer = Vec<Option<String>>;
+pub(super) type Answer = Vec<Option<String>>;
 
 /// In which schema each table is; those of the same name in others are not Tryton's.
 pub(super) type Schemas = BTreeMap<Table, String>;
@@ -62,6 +65,38 @@ pub(super) fn tables_sql(publication: &str) -> String {
         names.join(",")
     )
 }
+
+/// Which rows of the server's own tables it is made of, each with the transaction that wrote it. Older servers have no
+/// schemas in publications.
+pub(super) fn marks_sql(publication: &str, has_schemas: bool) -> String {
+    let part = |table: &str, owner: &str| {
+        format!(
+            " UNION ALL SELECT '{table}', r.oid::text, r.xmin::text FROM {table} r JOIN pg_publication p \
+             ON p.oid = r.{owner} WHERE p.pubname = '{publication}'"
+        )
+    };
+    let schemas = if has_schemas { part(SCHEMAS_TABLE, "pnpubid") } else { String::new() };
+    format!(
+        "SELECT 'pg_publication', oid::text, xmin::text FROM pg_publication WHERE pubname = '{publication}'{}{schemas} \
+         ORDER BY 1, 2",
+        part("pg_publication_rel", "prpubid"),
+    )
+}
+
+/// Whether the server has schemas in publications.
+pub(super) fn has_schemas_sql() -> String {
+    format!("SELECT to_regclass('pg_catalog.{SCHEMAS_TABLE}')")
+}
+
+const SCHEMAS_TABLE: &str = "pg_publication_namespace";
+
+/// A name for what [`marks_sql`] answers.
+pub(super) fn mark(answers: &[Answer]) -> String {
+    let digest = Sha256::digest(format!("{answers:?}"));
+    digest[..MARK_BYTES].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+const MARK_BYTES: usize = 8;
 
 const OPERATIONS: [&str; 4] = ["insert", "update", "delete", "truncate"];
 

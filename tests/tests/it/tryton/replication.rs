@@ -132,7 +132,27 @@ async fn away(erp: &Erp, test: &TestBroker, running: Running, stock: &mut Heard,
     stock.until_cell("ITEM-033", "MAIN", "555-0 []").await;
     running.stop().await;
     assert_eq!((stock.said(), catalog.said()), (vec!["stock ITEM-033 MAIN".to_owned()], vec![]));
+    unpublished(erp, test, stock, catalog).await;
     late_rows(erp, test, catalog).await;
+}
+
+/// What was not published for a while is not in the log, and is read when the publication is whole again.
+async fn unpublished(erp: &Erp, test: &TestBroker, stock: &mut Heard, catalog: &mut Heard) {
+    sql(erp, "ALTER PUBLICATION pannier DROP TABLE stock_move");
+    erp.count(3, 34, 666).await;
+    sql(erp, "ALTER PUBLICATION pannier ADD TABLE stock_move");
+    let running = Running::start(followed(erp, test));
+    stock.until_cell("ITEM-034", "MAIN", "666-0 []").await;
+    // The same while the adapter is at work.
+    sql(
+        erp,
+        "ALTER PUBLICATION pannier DROP TABLE party_party; UPDATE party_party SET active = false WHERE id = 11;
+         ALTER PUBLICATION pannier ADD TABLE party_party",
+    );
+    catalog.until("an account is gone", |heard| !heard.rows.contains_key("account CUST-009")).await;
+    running.stop().await;
+    let said = (vec!["stock ITEM-034 MAIN".to_owned()], vec!["account CUST-009".to_owned()]);
+    assert_eq!((stock.said(), catalog.said()), said);
 }
 
 /// The server refuses everybody while it recovers; the statement is one that may be repeated.
