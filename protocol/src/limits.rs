@@ -41,6 +41,8 @@ pub const ORDER_REFERENCES_MAX: usize = 32;
 pub const ORDER_BYTES_MAX: usize = 512 * 1024;
 /// Longest signed price, in bytes; one of usual names has some 700.
 pub const PRICE_HOLD_BYTES_MAX: usize = 4 * 1024;
+/// Longest part of what is recovered after the broker lost entries, in bytes of its base64.
+pub const RECOVERED_BYTES_MAX: usize = 200 * 1024;
 /// Largest order once it is resolved, in bytes of its command; above it the order is refused.
 pub const ORDER_RESOLVED_BYTES_MAX: usize = 128 * 1024;
 /// A group of commands is closed once it has this many bytes, so that the next one does not wait for it.
@@ -64,6 +66,7 @@ pub const PARTITIONS: u8 = 64;
 /// Subjects that one source can write: the ledger's, shared and one a partition.
 pub const TICK_SUBJECTS_MAX: usize = PARTITIONS as usize + 2;
 
+const _: () = assert!(RECOVERED_BYTES_MAX + 4 * TEXT_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(LEDGER_CHUNK_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(ORDER_GROUP_BYTES + ORDER_RESOLVED_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(PRICE_ROWS_MAX <= MESSAGE_CHANGES_MAX);

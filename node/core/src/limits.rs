@@ -84,6 +84,9 @@ const _: () = assert!(TABLE_SHARDS_STOCK.is_power_of_two());
 const _: () = assert!(SCOPE_SHARDS.is_power_of_two());
 
 /// A frame of a checkpoint before it is packed, in bytes.
+/// Records of one part of a recovery before they are packed, where one alone does not have more; at most.
+pub const RECOVERED_PLAIN_BYTES: usize = 128 * 1024;
+pub const RECOVERED_PLAIN_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const CHECKPOINT_FRAME_BYTES: usize = 256 * 1024;
 /// A record of a checkpoint; the largest are orders and scopes with all their tombstones.
 pub const CHECKPOINT_RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -45,7 +45,8 @@ impl Decision {
             | Self::Dismiss(_)
             | Self::ReleaseOverlay(_)
             | Self::Routing(_)
-            | Self::CatalogFloor(_) => Ok(()),
+            | Self::CatalogFloor(_)
+            | Self::Recover(_) => Ok(()),
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Fingerprint, OrderId};
 use crate::change::{ChainPoint, Invalidate, InvalidateMode, InvalidateScope};
 use crate::codec::{bounded, bounded_option, bounded_text};
-use crate::limits::{LIST_MAX, TEXT_BYTES_MAX, TRACEPARENT_BYTES_MAX};
+use crate::limits::{LIST_MAX, RECOVERED_BYTES_MAX, TEXT_BYTES_MAX, TRACEPARENT_BYTES_MAX};
 use crate::subject::Subject;
 use crate::{
     CompanyId, GroupId, IdempotencyKey, LineId, MarkId, SourceId, StreamSequence, TerritoryId, WarehouseId,
@@ -151,6 +151,33 @@ pub struct InvalidateRows {
     /// Per chain the last message that is condemned.
     #[serde(deserialize_with = "bounded::<_, _, LIST_MAX>")]
     pub up_to: Vec<ChainPoint>,
+    pub by: MarkId,
+    #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyed: Option<ActKey>,
+}
+
+/// The broker lost entries of the ledger, and this is of what a node still knew of orders: published again by
+/// `pannier recover`, in parts. From the first part to the one that is `done` no node takes orders.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recover {
+    /// The last entry that the node knew.
+    pub up_to: StreamSequence,
+    /// Of `records`; a build that reads another one stops here.
+    pub format: u32,
+    /// Base64 of compressed records of the fold. Without: a place that is filled, so that no place of the ledger that a
+    /// client was told is used for anything else.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "bounded_option::<_, RECOVERED_BYTES_MAX>"
+    )]
+    pub records: Option<String>,
+    /// The last part.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub done: bool,
     pub by: MarkId,
     #[serde(deserialize_with = "bounded_text::<_, TEXT_BYTES_MAX>")]
     pub reason: String,

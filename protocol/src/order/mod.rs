@@ -19,8 +19,8 @@ pub use command::{
     PlaceHold, PlaceOrder, PriceRecord, ReleaseHold, RouteFacts, RowOrigin,
 };
 pub use decision::{
-    Act, ActKey, CatalogFloor, DecideOrder, DismissOrder, InvalidateRows, Redispatch, ReleaseOverlay,
-    RouteRule, Routing, Verdict,
+    Act, ActKey, CatalogFloor, DecideOrder, DismissOrder, InvalidateRows, Recover, Redispatch,
+    ReleaseOverlay, RouteRule, Routing, Verdict,
 };
 pub use dispatch::{Dispatch, DispatchKind, DispatchLine, PromisedPart};
 pub use edit::{EditOrder, EditableFact, EditedFacts};
@@ -66,6 +66,7 @@ pub enum Decision {
     Routing(Routing),
     CatalogFloor(CatalogFloor),
     Invalidate(InvalidateRows),
+    Recover(Recover),
 }
 
 impl Command {
@@ -142,6 +143,7 @@ impl Decision {
             Self::Routing(_) => "decision.routing",
             Self::CatalogFloor(_) => "decision.catalog_floor",
             Self::Invalidate(_) => "decision.invalidate",
+            Self::Recover(_) => "decision.recover",
         }
     }
 
@@ -156,6 +158,7 @@ impl Decision {
             Self::Routing(it) => (&it.by, &it.reason, &it.keyed),
             Self::CatalogFloor(it) => (&it.by, &it.reason, &it.keyed),
             Self::Invalidate(it) => (&it.by, &it.reason, &it.keyed),
+            Self::Recover(it) => (&it.by, &it.reason, &it.keyed),
         };
         Act { by, reason, keyed: keyed.as_ref() }
     }
@@ -168,7 +171,7 @@ impl Decision {
             Self::Edit(it) => Some(&it.order),
             Self::Dismiss(it) => Some(&it.order),
             Self::ReleaseOverlay(it) => Some(&it.order),
-            Self::Routing(_) | Self::CatalogFloor(_) | Self::Invalidate(_) => None,
+            Self::Routing(_) | Self::CatalogFloor(_) | Self::Invalidate(_) | Self::Recover(_) => None,
         }
     }
 }

@@ -187,8 +187,8 @@ impl Model {
                 let known = self.floors.entry(floor.subject.to_string()).or_insert(0);
                 *known = (*known).max(floor.position.0);
             }
-            // Of what lookups read, and no verdict.
-            Decision::Invalidate(_) => {}
+            // Of what lookups read, and no verdict; and of a broker that lost entries, as none does here.
+            Decision::Invalidate(_) | Decision::Recover(_) => {}
         }
         self.tell_overcommit();
     }

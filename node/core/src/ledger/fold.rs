@@ -18,7 +18,7 @@ use pannier_protocol::order::Decision;
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{Change, Incarnation, ItemId, SourceId, StreamSequence, Timestamp};
 
-use super::orders::{At, Moment, Orders, OrdersReader};
+use super::orders::{At, Moment, Orders, OrdersReader, RECOVERY_FORMAT};
 use super::{LedgerTables, PromiseRows, StockChain, StockRows};
 use crate::dictionary::{Dictionary, ItemNo};
 use crate::entry::{DropReason, Effect, Entry, ReviewKind};
@@ -321,6 +321,11 @@ impl Ledger {
             self.stopped = Some(format!("rule version {version}; this build follows {RULE_VERSION}"));
             return;
         }
+        let format = outcome.orders.iter().find_map(unknown_format);
+        if let Some(format) = format {
+            self.stopped = Some(format!("records of format {format}; this build reads {RECOVERY_FORMAT}"));
+            return;
+        }
         let activated = outcome.activations.iter().map(|activated| activated.version).max();
         self.rules = self.rules.max(activated.unwrap_or_default());
         if self.rules >= RULES_WITH_ORDERS {
@@ -361,6 +366,13 @@ impl Ledger {
         let promises = Arc::clone(&self.promises);
         self.reader.tables.store(Arc::new(LedgerTables { chains: chains.collect(), promises }));
     }
+}
+
+/// Of recovered records that this build cannot read.
+fn unknown_format(change: &Change) -> Option<u32> {
+    let Change::Decision(decision) = change else { return None };
+    let Decision::Recover(recover) = &**decision else { return None };
+    (recover.format != RECOVERY_FORMAT).then_some(recover.format)
 }
 
 /// The items whose figures a message states; `None`: those of messages before it take effect with it.

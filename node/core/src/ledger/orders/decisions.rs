@@ -38,6 +38,7 @@ impl Orders {
             Decision::Routing(routing) => Ok(self.route_by(at, routing)),
             Decision::CatalogFloor(floor) => Ok(self.raise_floor(floor)),
             Decision::Invalidate(rows) => Ok(condemned(rows)),
+            Decision::Recover(recover) => self.recover(at, recover),
         };
         if let Err(reason) = &told {
             at.alarm(self, AlarmKind::Event, decision.order().copied(), reason.clone());

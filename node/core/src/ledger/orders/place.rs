@@ -169,8 +169,15 @@ impl Orders {
 
     /// Opens the next generation: the one before, if there is one, is closed by the entry that leads here.
     pub(super) fn dispatch(&mut self, at: &mut At<'_>, order: &mut OrderRecord, kind: DispatchKind) {
+        if order.backend.is_some() {
+            order.generation = order.generation.saturating_add(1);
+            self.send(at, order, kind);
+        }
+    }
+
+    /// Has the generation that is open published.
+    pub(super) fn send(&mut self, at: &mut At<'_>, order: &OrderRecord, kind: DispatchKind) {
         let Some(backend) = order.backend.clone() else { return };
-        order.generation = order.generation.saturating_add(1);
         let effect = at.id();
         let placed = &order.placed;
         let lines = placed.lines.iter().zip(&order.lines).filter_map(|(line, record)| {

@@ -10,6 +10,7 @@ use super::balances::CapKey;
 use super::keys::{ActRecord, KeyId, KeyRecord};
 use super::outbox::OutboxEntry;
 use super::record::{HoldRecord, OrderRecord};
+use super::recovery::RecoveryRecord;
 use super::routing::RoutingRecord;
 use super::state::{CellName, ClosedOrder, Due, DuplicateKey, Index, Overcommit, Owner};
 use crate::checkpoint::{Ranks, Renumber, shared};
@@ -33,6 +34,7 @@ pub(crate) enum SavedOrders {
     Act(IdempotencyKey, #[serde(with = "shared")] Arc<ActRecord>),
     Overcommit(CellName, #[serde(with = "shared")] Arc<Overcommit>),
     Routing(#[serde(with = "shared")] Arc<RoutingRecord>),
+    Recovery(#[serde(with = "shared")] Arc<RecoveryRecord>),
     Forgotten(EffectId),
     Due(Timestamp, Due),
     ByItem(ItemNo, Vec<Owner>),
@@ -83,6 +85,7 @@ impl Orders {
         let cells = shared.overcommits.sorted().into_iter();
         records.extend(cells.map(|(cell, overcommit)| Saved::Overcommit(cell, overcommit)));
         records.extend(shared.routing.sorted().into_iter().map(|(_, routing)| Saved::Routing(routing)));
+        records.extend(shared.recovery.sorted().into_iter().map(|(_, recovery)| Saved::Recovery(recovery)));
         FrozenOrders { records, index: self.index.clone(), forgotten: shared.timeline.forgotten() }
     }
 
@@ -102,6 +105,7 @@ impl Orders {
             SavedOrders::Act(key, act) => shared.acts.set(key, Some(act)),
             SavedOrders::Overcommit(cell, overcommit) => shared.overcommits.set(cell, Some(overcommit)),
             SavedOrders::Routing(routing) => shared.routing.set((), Some(routing)),
+            SavedOrders::Recovery(recovery) => shared.recovery.set((), Some(recovery)),
             SavedOrders::Forgotten(id) => {
                 shared.timeline.forget(Some(id));
                 0

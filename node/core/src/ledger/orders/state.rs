@@ -19,6 +19,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::keys::{ActRecord, KeyId, KeyRecord};
 use super::outbox::{OutboxEntries, OutboxEntry};
 use super::record::{HoldRecord, OrderRecord};
+use super::recovery::RecoveryRecord;
 use super::routing::RoutingRecord;
 use super::timeline::Timeline;
 use crate::dictionary::ItemNo;
@@ -98,6 +99,8 @@ pub(super) struct Shared {
     pub(super) overcommits: Records<CellName, Overcommit>,
     /// One, once an operator routed orders.
     pub(super) routing: Records<(), RoutingRecord>,
+    /// One, once entries were lost.
+    pub(super) recovery: Records<(), RecoveryRecord>,
     pub(super) timeline: Timeline,
 }
 
@@ -321,6 +324,14 @@ impl Shared {
 
     pub(super) fn set_routing(&self, record: RoutingRecord) -> u128 {
         self.routing.set((), Some(Arc::new(record)))
+    }
+
+    pub(super) fn set_recovery(&self, record: RecoveryRecord) -> u128 {
+        self.recovery.set((), Some(Arc::new(record)))
+    }
+
+    pub(super) fn set_closed(&self, order: OrderId, record: ClosedOrder) -> u128 {
+        self.closed.set(order, Some(Arc::new(record)))
     }
 
     pub(super) fn set_outbox(&self, id: EffectId, entry: Option<OutboxEntry>) -> u128 {

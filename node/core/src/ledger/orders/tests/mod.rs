@@ -4,6 +4,7 @@ mod acts;
 mod holds;
 mod life;
 mod overlay;
+mod recovery;
 mod saved;
 mod verdicts;
 mod world;
