@@ -97,6 +97,8 @@ pub(super) struct FrameWriter<'s> {
     hash: Xxh3,
     rows: u64,
     bytes: u64,
+    /// Of the sections that ended.
+    rows_total: u64,
 }
 
 impl<'s> FrameWriter<'s> {
@@ -106,7 +108,7 @@ impl<'s> FrameWriter<'s> {
         sink(&prefix)?;
         let buffer = Vec::with_capacity(CHECKPOINT_FRAME_BYTES);
         let (record, hash) = (Vec::new(), Xxh3::new());
-        Ok(Self { sink, section: Section::Head, buffer, record, hash, rows: 0, bytes: 0 })
+        Ok(Self { sink, section: Section::Head, buffer, record, hash, rows: 0, bytes: 0, rows_total: 0 })
     }
 
     /// Of `section`, which is the one at hand. `rows` is what it counts as.
@@ -168,6 +170,10 @@ impl<'s> FrameWriter<'s> {
         (self.sink)(&frame)
     }
 
+    pub(super) fn rows_total(&self) -> u64 {
+        self.rows_total
+    }
+
     /// Ends the section at hand and begins the next.
     pub(super) fn end(&mut self, next: Section) -> Result<(), SinkClosed> {
         if !self.buffer.is_empty() {
@@ -178,6 +184,7 @@ impl<'s> FrameWriter<'s> {
             sums.extend(number.to_le_bytes());
         }
         self.frame(1, sums.len() as u32, &sums)?;
+        self.rows_total += self.rows;
         (self.section, self.rows, self.bytes) = (next, 0, 0);
         self.hash.reset();
         Ok(())

@@ -1,10 +1,10 @@
 //! What is read first: whether the rest can be.
 
 use pannier_protocol::limits::PARTITIONS;
-use pannier_protocol::{Incarnation, StreamSequence};
+use pannier_protocol::{Incarnation, StreamSequence, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::wide;
+use super::{instant, wide};
 
 /// Of what this build writes; it reads no other.
 pub const FORMAT_VERSION: u32 = 1;
@@ -17,6 +17,9 @@ pub struct Head {
     /// In force in the ledger.
     pub rules: u32,
     pub ledger: StreamSequence,
+    /// Ledger time there: how old the state is. The same on every node.
+    #[serde(with = "instant")]
+    pub clock: Timestamp,
     /// By number of the family partitions, then shared.
     pub catalog: Vec<StreamSequence>,
     #[serde(with = "wide")]

@@ -118,6 +118,11 @@ impl Loader {
         self.rows
     }
 
+    /// Known as soon as it was pushed.
+    pub fn head(&self) -> Option<&Head> {
+        self.head.as_ref()
+    }
+
     pub fn section(&self) -> Section {
         self.section
     }

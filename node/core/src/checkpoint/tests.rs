@@ -278,6 +278,16 @@ fn other_versions_and_other_lives_are_refused_with_what_to_do() {
         "it has format 2 and this build reads 1; start the build that wrote it, or load another way"
     );
     assert_eq!(loaded(b"something else entirely", 64).err(), Some(LoadError::NotACheckpoint));
+    let frozen = Frozen::take(&filled().ledger, &filled().catalog).unwrap();
+    let mut later = Vec::new();
+    let mut sink = |frame: &[u8]| {
+        later.extend_from_slice(frame);
+        Ok(())
+    };
+    let head = Head { rules: 99, ..frozen.head(None, None) };
+    frozen.write(&head, &mut sink).unwrap();
+    let error = loaded(&later, 64).err().unwrap().to_string();
+    assert_eq!(error, "it needs rule version 99 and this build follows 2; upgrade this node");
     let mut other = Loader::new(Incarnation::new("beef").unwrap());
     let error = other.push(&bytes).unwrap_err().to_string();
     assert!(error.contains("incarnation 7f3a and the streams are of beef"), "{error}");

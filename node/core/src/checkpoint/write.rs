@@ -52,6 +52,7 @@ impl Frozen {
             incarnation: self.incarnation.clone(),
             rules: self.ledger.fold.rules,
             ledger: self.ledger.position,
+            clock: self.ledger.fold.clock,
             catalog: self.catalog.positions.clone(),
             ledger_digest: self.ledger.digest,
             catalog_digest: self.catalog.digest,
@@ -60,12 +61,12 @@ impl Frozen {
         }
     }
 
-    /// Hands the bytes to `sink`, a frame at a time.
+    /// Hands the bytes to `sink`, a frame at a time; how many records and price rows they were.
     pub fn write(
         self,
         head: &Head,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), SinkClosed>,
-    ) -> Result<(), SinkClosed> {
+    ) -> Result<u64, SinkClosed> {
         let (ranks, names) = Ranks::new(&self.dictionary, self.ids);
         let (ledger, catalog) = (self.ledger, self.catalog);
         let mut out = FrameWriter::begin(sink)?;
@@ -86,7 +87,8 @@ impl Frozen {
         out.end(Section::Stock)?;
         write_tables(&mut out, &ranks, ledger, catalog)?;
         out.end(Section::End)?;
-        out.end(Section::End)
+        out.end(Section::End)?;
+        Ok(out.rows_total())
     }
 }
 

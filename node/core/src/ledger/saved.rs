@@ -31,7 +31,7 @@ pub(crate) struct FrozenLedger {
 pub(crate) struct SavedFold {
     pub(crate) rules: u32,
     #[serde(with = "instant")]
-    clock: Timestamp,
+    pub(crate) clock: Timestamp,
     stamps_apart_count: u64,
     control: SavedOpen,
     others: Vec<(Subject, SavedOpen)>,
