@@ -15,6 +15,7 @@ use pannier_protocol::api::{LookupAnswer, LookupRequest};
 use pannier_protocol::{Incarnation, Timestamp};
 use tokio::sync::Semaphore;
 
+use crate::checkpoint::Standing;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::feed::Leader;
@@ -38,6 +39,7 @@ pub(crate) struct App {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) progress: Progress,
+    pub(crate) checkpoints: Standing,
     pub(crate) admission: Admission,
     /// A permit a stream of order events.
     pub(crate) event_streams: Arc<Semaphore>,
@@ -80,6 +82,7 @@ impl App {
             clock: Clock::default(),
             metrics: Metrics::new(),
             progress: Progress::default(),
+            checkpoints: Standing::default(),
             admission: Admission::new(&config.lookup),
             event_streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
             digests: Digests::default(),
@@ -98,16 +101,24 @@ impl App {
 }
 
 impl Tables {
+    /// Of folds that share `dictionary` and `board`.
+    pub(crate) fn of(
+        dictionary: Arc<Dictionary>,
+        board: Arc<Board>,
+        ledger: &Ledger,
+        catalog: &Catalog,
+    ) -> Self {
+        let (ledger, catalog) = (ledger.reader(), catalog.reader());
+        Self { incarnation: ledger.incarnation().clone(), dictionary, board, ledger, catalog }
+    }
+
     /// Tables of a node before its first entry.
     pub(crate) fn build(incarnation: Incarnation, gate: GateMode) -> (Self, Ledger, Catalog) {
         let (dictionary, board) = (Arc::<Dictionary>::default(), Arc::<Board>::default());
         let ledger =
             Ledger::with_gate(Arc::clone(&dictionary), Arc::clone(&board), incarnation.clone(), gate);
-        let catalog =
-            Catalog::with_gate(Arc::clone(&dictionary), Arc::clone(&board), incarnation.clone(), gate);
-        let (ledger_reader, catalog_reader) = (ledger.reader(), catalog.reader());
-        let tables = Self { incarnation, dictionary, board, ledger: ledger_reader, catalog: catalog_reader };
-        (tables, ledger, catalog)
+        let catalog = Catalog::with_gate(Arc::clone(&dictionary), Arc::clone(&board), incarnation, gate);
+        (Self::of(dictionary, board, &ledger, &catalog), ledger, catalog)
     }
 
     /// With the prices that can be promised, by the place of their lines.

@@ -2,6 +2,7 @@
 //! operators how it is. Everything that decides something lives in `pannier-core`.
 
 mod app;
+mod checkpoint;
 pub mod clock;
 pub mod config;
 mod feed;

@@ -109,6 +109,17 @@ pub const ORDER_GROUP_WAIT: Duration = Duration::from_millis(2);
 /// Commands in one message, of which the wire bounds the number too.
 pub const ORDER_GROUP_COMMANDS_MAX: usize = 1_024;
 
+/// Bounds of what `[checkpoint]` may set.
+pub const CHECKPOINT_INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+pub const CHECKPOINTS_KEPT_MIN: usize = 2;
+pub const CHECKPOINTS_KEPT_MAX: usize = 64;
+/// After a state could not be taken because a snapshot was open, it is tried again after this.
+pub const CHECKPOINT_BUSY_PAUSE: Duration = Duration::from_secs(5);
+/// Bytes of a checkpoint that are read at once.
+pub const CHECKPOINT_READ_BYTES: usize = 1024 * 1024;
+/// How often the log says how far a checkpoint is that is being written or read.
+pub const CHECKPOINT_PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+
 // Else a healthy node would look late between two looks.
 const _: () = assert!(WATCH_INTERVAL.as_secs() * 2 < LEDGER_LAG_MAX.as_secs());
 const _: () = assert!(ORDER_GROUP_COMMANDS_MAX <= pannier_protocol::limits::MESSAGE_CHANGES_MAX);

@@ -83,6 +83,15 @@ pub(crate) struct Metrics {
     pub(crate) broker_connected: Gauge,
     pub(crate) ledger_lag: Gauge<f64, AtomicU64>,
     pub(crate) clock_offset: Gauge,
+    pub(crate) checkpoints_written: Counter,
+    pub(crate) checkpoints_failed: Family<OfReason, Counter>,
+    pub(crate) checkpoints_refused: Family<OfReason, Counter>,
+    pub(crate) checkpoint_rows: Gauge,
+    pub(crate) checkpoint_size: Gauge,
+    pub(crate) checkpoint_write: Gauge<f64, AtomicU64>,
+    pub(crate) checkpoint_pause: Gauge<f64, AtomicU64>,
+    pub(crate) checkpoint_age: Gauge<f64, AtomicU64>,
+    pub(crate) checkpoint_position: Family<OfStream, Gauge>,
 }
 
 impl Metrics {
@@ -116,8 +125,17 @@ impl Metrics {
             broker_connected: Gauge::default(),
             ledger_lag: Gauge::default(),
             clock_offset: Gauge::default(),
+            checkpoints_written: Counter::default(),
+            checkpoints_failed: Family::default(),
+            checkpoints_refused: Family::default(),
+            checkpoint_rows: Gauge::default(),
+            checkpoint_size: Gauge::default(),
+            checkpoint_write: Gauge::default(),
+            checkpoint_pause: Gauge::default(),
+            checkpoint_age: Gauge::default(),
+            checkpoint_position: Family::default(),
         };
-        metrics.registered()
+        metrics.registered().with_checkpoints()
     }
 
     /// Counters get their `_total` from the encoder.
@@ -157,6 +175,26 @@ impl Metrics {
         self
     }
 
+    fn with_checkpoints(mut self) -> Self {
+        let r = &mut self.registry;
+        let (written, failed) = (self.checkpoints_written.clone(), self.checkpoints_failed.clone());
+        r.register("checkpoint_written", "Checkpoints written to disk", written);
+        r.register("checkpoint_failed", "Checkpoints that could not be written", failed);
+        let refused = self.checkpoints_refused.clone();
+        r.register("checkpoint_refused", "Checkpoints of no use at start, by reason", refused);
+        r.register("checkpoint_rows_count", "Records of the last one written", self.checkpoint_rows.clone());
+        r.register("checkpoint_size_bytes", "Size of the last one written", self.checkpoint_size.clone());
+        r.register("checkpoint_write_seconds", "Time to write the last one", self.checkpoint_write.clone());
+        r.register(
+            "checkpoint_pause_seconds",
+            "Nothing was applied meanwhile",
+            self.checkpoint_pause.clone(),
+        );
+        r.register("checkpoint_age_seconds", "Since the newest one's state", self.checkpoint_age.clone());
+        r.register("checkpoint_position", "Where the newest one stands", self.checkpoint_position.clone());
+        self
+    }
+
     /// The page of `/metrics`.
     pub(crate) fn render(&self) -> String {
         let mut page = String::new();
@@ -178,6 +216,9 @@ mod tests {
         metrics.http_requests.get_or_create(&OfRequest { route: "none", outcome: "ok" }).inc();
         metrics.lookup_lines.get_or_create(&OfStatus { status: "ok" }).inc();
         metrics.entries_dropped.get_or_create(&OfReason { reason: "fork" }).inc();
+        for family in [&metrics.checkpoints_failed, &metrics.checkpoints_refused] {
+            family.get_or_create(&OfReason { reason: "busy" }).inc();
+        }
         metrics.effects.get_or_create(&OfEffect { effect: "review", outcome: "known" }).inc();
         for family in [&metrics.entries_applied, &metrics.consumer_restarts] {
             family.get_or_create(&OfStream { stream: "ledger" }).inc();
@@ -186,15 +227,15 @@ mod tests {
         metrics.source_age.get_or_create(&source).set(1.5);
         metrics.source_silent.get_or_create(&source).set(0);
         metrics.source_suspect.get_or_create(&source).set(0);
-        for family in [&metrics.applied_position, &metrics.end_position] {
+        for family in [&metrics.applied_position, &metrics.end_position, &metrics.checkpoint_position] {
             family.get_or_create(&OfStream { stream: "ledger" }).set(1);
         }
         let page = metrics.render();
         assert!(page.ends_with("# EOF\n"));
         let names = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let names: Vec<(&str, &str)> = names.map(|rest| rest.split_once(' ').unwrap()).collect();
-        assert_eq!(names.len(), 26);
-        let units = ["count", "seconds", "milliseconds", "position", "state"];
+        assert_eq!(names.len(), 34);
+        let units = ["count", "seconds", "milliseconds", "bytes", "position", "state"];
         for (name, kind) in names {
             assert!(name.starts_with("pannier_"), "{name}");
             let unit = name.rsplit('_').next().unwrap();

@@ -131,7 +131,7 @@ impl Handle {
     pub async fn ready(&self) -> bool {
         let mut progress = self.progress.subscribe();
         let settled = progress.wait_for(|snapshot| match snapshot.state {
-            State::Starting | State::CatchingUp => false,
+            State::Starting | State::Loading | State::CatchingUp => false,
             State::Ready | State::Refused | State::Stopping => true,
         });
         settled.await.is_ok_and(|snapshot| snapshot.state == State::Ready)

@@ -6,6 +6,7 @@
 //! readiness away again is only what makes the tables wrong: another life of the ledger, a stream that lost
 //! its end, a message that needs a newer build.
 
+use std::fmt;
 use std::time::Duration;
 
 use pannier_protocol::{AsOf, Incarnation, StreamSequence};
@@ -21,6 +22,8 @@ use crate::lag::Lag;
 pub enum State {
     /// No broker yet, or the streams are not checked.
     Starting,
+    /// Reading a checkpoint.
+    Loading,
     CatchingUp,
     Ready,
     /// The streams are not those that the tables were made from, or need a newer build. Final.
@@ -49,6 +52,10 @@ pub struct Snapshot {
     /// One sentence where the state is not `ready`: what is missing, and what to do.
     pub detail: String,
     pub connected: bool,
+    /// Where the tables come from, and how far that is.
+    pub load: Option<Load>,
+    /// Until the node is ready, where that can be told.
+    pub seconds_left: Option<u64>,
     pub incarnation: Option<Incarnation>,
     pub applied: Positions,
     /// Where the streams ended when the node started; readiness is to have been there.
@@ -57,6 +64,31 @@ pub struct Snapshot {
     pub end: Positions,
     #[serde(skip)]
     lag: Lag,
+    /// When and where catching up began.
+    #[serde(skip)]
+    catch_up: Option<(Moment, Positions)>,
+}
+
+/// Where tables are taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadSource {
+    Disk,
+    /// From the first entries of the streams on.
+    Log,
+}
+
+/// How far a node is in taking its tables from one place; of a log the positions say it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Load {
+    pub source: LoadSource,
+    /// Of the checkpoint.
+    pub name: String,
+    /// Records and price rows.
+    pub rows: u64,
+    pub bytes: u64,
+    pub bytes_total: Option<u64>,
+    pub seconds_left: Option<u64>,
 }
 
 /// The writing end; clones read.
@@ -69,6 +101,7 @@ impl State {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Starting => "starting",
+            Self::Loading => "loading",
             Self::CatchingUp => "catching_up",
             Self::Ready => "ready",
             Self::Refused => "refused",
@@ -116,10 +149,60 @@ impl Positions {
     }
 }
 
+impl Load {
+    pub fn new(source: LoadSource, name: String) -> Self {
+        Self { source, name, rows: 0, bytes: 0, bytes_total: None, seconds_left: None }
+    }
+
+    /// So many more bytes, with which there are `rows`, `since` it began.
+    pub fn advance(&mut self, rows: u64, bytes: usize, since: Duration) {
+        self.rows = rows;
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        self.seconds_left = self.bytes_total.and_then(|total| seconds_left(since, self.bytes, total));
+    }
+}
+
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, name, rows, bytes, bytes_total, seconds_left } = self;
+        match source {
+            LoadSource::Log => return f.write_str("starting from the first entries of the streams"),
+            LoadSource::Disk => write!(f, "loading checkpoint {name} from disk: {rows} rows, {bytes}")?,
+        }
+        if let Some(total) = bytes_total {
+            write!(f, " of {total}")?;
+        }
+        write!(f, " bytes{}", left(*seconds_left))
+    }
+}
+
+/// As fast as so far; `None` while nothing is done.
+fn seconds_left(since: Duration, done: u64, all: u64) -> Option<u64> {
+    let millis = u64::try_from(since.as_millis()).ok()?;
+    let left = millis.checked_mul(all.saturating_sub(done))?.checked_div(done)?;
+    Some(left.div_ceil(1_000))
+}
+
+fn left(seconds: Option<u64>) -> String {
+    seconds.map_or_else(String::new, |seconds| format!(", about {seconds} s left"))
+}
+
 impl Snapshot {
     /// For how long the fold has not been at the end of the ledger; `None`: it never was.
     pub fn ledger_lag(&self) -> Option<Duration> {
         self.lag.at(Moment::now())
+    }
+
+    fn show_catching_up(&mut self) {
+        let (State::CatchingUp, Some(start), Some((began, from))) = (self.state, self.start, self.catch_up)
+        else {
+            return;
+        };
+        let sum = |positions: Positions| positions.ledger.0.saturating_add(positions.catalog.0);
+        let (all, done) = (sum(start).saturating_sub(sum(from)), sum(self.applied).saturating_sub(sum(from)));
+        self.seconds_left = seconds_left(began.elapsed(), done, all);
+        self.detail = format!("catching up with the streams as they were at start: {done} of {all} entries");
+        self.detail.push_str(&left(self.seconds_left));
     }
 }
 
@@ -129,11 +212,14 @@ impl Default for Progress {
             state: State::Starting,
             detail: "waiting for NATS".to_owned(),
             connected: false,
+            load: None,
+            seconds_left: None,
             incarnation: None,
             applied: Positions::default(),
             start: None,
             end: Positions::default(),
             lag: Lag::default(),
+            catch_up: None,
         };
         Self { snapshot: watch::Sender::new(snapshot) }
     }
@@ -153,6 +239,18 @@ impl Progress {
         self.snapshot.send_if_modified(|s| std::mem::replace(&mut s.connected, connected) != connected);
     }
 
+    /// A checkpoint, or the log, is what the tables are being made from.
+    pub fn loading(&self, load: Load) {
+        self.change(|s| {
+            if matches!(s.state, State::Starting | State::Loading) {
+                s.state = State::Loading;
+                s.detail = load.to_string();
+                s.seconds_left = load.seconds_left;
+                s.load = Some(load);
+            }
+        });
+    }
+
     /// The streams are checked; their leader, asked at `asked`, says that they end at `start`.
     pub fn opened(&self, incarnation: Incarnation, start: Positions, asked: Moment) {
         self.change(|s| {
@@ -160,7 +258,9 @@ impl Progress {
             s.start = Some(start);
             s.end = start;
             s.lag.ends(start.ledger, asked);
+            s.catch_up = Some((asked, s.applied));
             s.state = State::CatchingUp;
+            s.seconds_left = None;
             s.detail = "catching up with the streams as they were at start".to_owned();
         });
     }
@@ -171,6 +271,7 @@ impl Progress {
             s.applied = to;
             s.end = s.end.max(to);
             s.lag.applied(to.ledger);
+            s.show_catching_up();
         });
     }
 
@@ -206,6 +307,7 @@ impl Progress {
             let there = s.start.is_some_and(|start| s.applied.covers(start));
             if s.state == State::CatchingUp && there {
                 s.state = State::Ready;
+                s.seconds_left = None;
                 s.detail = String::new();
             }
         });

@@ -19,8 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::Scope;
 use crate::limits::{
-    AT_LEAST_WAIT_MAX, HTTP_CONNECTIONS_MAX, LOOKUPS_IN_FLIGHT_MAX, ORDER_GROUP_COMMANDS_MAX,
-    PRICE_HOLD_KEYS_MAX, PRICE_HOLD_LIFETIME_MAX, TIMEOUT_MAX,
+    AT_LEAST_WAIT_MAX, CHECKPOINT_INTERVAL_MAX, CHECKPOINTS_KEPT_MAX, CHECKPOINTS_KEPT_MIN,
+    HTTP_CONNECTIONS_MAX, LOOKUPS_IN_FLIGHT_MAX, ORDER_GROUP_COMMANDS_MAX, PRICE_HOLD_KEYS_MAX,
+    PRICE_HOLD_LIFETIME_MAX, TIMEOUT_MAX,
 };
 
 pub use load::ConfigError;
@@ -36,6 +37,7 @@ pub struct Config {
     pub lookup: Lookup,
     pub orders: Orders,
     pub price_holds: PriceHolds,
+    pub checkpoint: Checkpoint,
     pub stop: Stop,
 }
 
@@ -112,6 +114,18 @@ pub struct Stop {
     pub grace: Duration,
 }
 
+/// The state of this node on disk, from which it starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Checkpoint {
+    /// This node's alone; empty: it keeps none.
+    pub folder: PathBuf,
+    #[serde(rename = "interval_ms", with = "millis")]
+    pub interval: Duration,
+    /// The newest so many stay.
+    pub kept: usize,
+}
+
 /// Signed promises of prices. All nodes have the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -178,6 +192,12 @@ impl Default for PriceHolds {
     }
 }
 
+impl Default for Checkpoint {
+    fn default() -> Self {
+        Self { folder: PathBuf::new(), interval: Duration::from_secs(15 * 60), kept: CHECKPOINTS_KEPT_MIN }
+    }
+}
+
 impl Default for Stop {
     fn default() -> Self {
         Self { grace: Duration::from_secs(10) }
@@ -209,6 +229,7 @@ impl Config {
         time("http.body_timeout_ms", self.http.body_timeout, TIMEOUT_MAX)?;
         time("lookup.at_least_wait_ms", self.lookup.at_least_wait, AT_LEAST_WAIT_MAX)?;
         self.price_holds.validate()?;
+        self.checkpoint.validate()?;
         time("stop.grace_ms", self.stop.grace, TIMEOUT_MAX)
     }
 }
@@ -223,6 +244,17 @@ fn local(section: &str, listen: SocketAddr, insecure: bool) -> Result<(), Config
          127.0.0.1 or [::1], or set {section}.insecure_listen where the network itself is trusted"
     );
     refuse(&format!("{section}.listen"), reason)
+}
+
+impl Checkpoint {
+    fn validate(&self) -> Result<(), ConfigError> {
+        time("checkpoint.interval_ms", self.interval, CHECKPOINT_INTERVAL_MAX)?;
+        if !(CHECKPOINTS_KEPT_MIN..=CHECKPOINTS_KEPT_MAX).contains(&self.kept) {
+            let reason = format!("{} is not {CHECKPOINTS_KEPT_MIN} to {CHECKPOINTS_KEPT_MAX}", self.kept);
+            return refuse("checkpoint.kept", reason);
+        }
+        Ok(())
+    }
 }
 
 impl PriceHolds {

@@ -5,15 +5,19 @@
 use std::sync::Arc;
 
 use pannier_core::catalog::Catalog;
+use pannier_core::checkpoint::{Busy, Frozen, Head, LastMessage};
 use pannier_core::entry::{DropReason, Effect, Entry};
 use pannier_core::ledger::Ledger;
-use pannier_protocol::Incarnation;
-use pannier_streams::consumer::Delivery;
+use pannier_protocol::{Incarnation, StreamSequence};
+use pannier_streams::consumer::{Delivery, Position};
+use pannier_streams::stored::StoredDigest;
 use tokio::sync::mpsc;
 
 use super::consume::Step;
 use super::review::Finding;
 use crate::app::App;
+use crate::checkpoint::Taken;
+use crate::clock::Moment;
 use crate::limits::APPLY_STEPS_MAX;
 use crate::members::Digests;
 use crate::metrics::{OfReason, OfStream};
@@ -34,8 +38,22 @@ pub(crate) struct Applier {
     pub(crate) incarnation: Incarnation,
     pub(crate) ledger: Ledger,
     pub(crate) catalog: Catalog,
+    pub(crate) last: LastMessages,
     pub(crate) steps: mpsc::Receiver<Step>,
     pub(crate) wishes: mpsc::Sender<Wish>,
+}
+
+/// The last message applied of each stream, by which the stream is known again.
+#[derive(Default)]
+pub(crate) struct LastMessages {
+    ledger: Option<Last>,
+    catalog: Option<Last>,
+}
+
+/// Hashed only when somebody asks.
+enum Last {
+    Loaded(LastMessage),
+    Applied(Delivery),
 }
 
 /// What is needed before the next entry can be applied: a newer build.
@@ -45,7 +63,7 @@ impl Applier {
     /// Until both consumers are gone, the node stops, or its tables can no longer be trusted.
     pub(crate) fn run(mut self) {
         let mut steps = Vec::with_capacity(APPLY_STEPS_MAX);
-        let mut applied = Positions::default();
+        let mut applied = self.last.positions();
         while self.steps.blocking_recv_many(&mut steps, APPLY_STEPS_MAX) > 0 {
             for step in steps.drain(..) {
                 if self.tasks.is_stopping() || self.app.progress.read().state == State::Refused {
@@ -95,10 +113,21 @@ impl Applier {
                         self.app.digests.mark(stream, delivery.stream_sequence, self.digest(stream));
                     }
                 }
+                self.last.set(stream, deliveries.last());
             }
             Step::CaughtUp(stream, end) => applied.set(stream, applied.get(stream).max(end)),
+            // Whoever wanted it may have gone.
+            Step::Freeze(wanted) => drop(wanted.send(self.freeze())),
         }
         Ok(())
+    }
+
+    /// Between two entries: the only time for which a checkpoint holds them up.
+    fn freeze(&self) -> Result<Taken, Busy> {
+        let began = Moment::now();
+        let frozen = Frozen::take(&self.ledger, &self.catalog)?;
+        let head = frozen.head(self.last.ledger(), self.last.catalog());
+        Ok(Taken { frozen, head, paused: began.elapsed() })
     }
 
     fn apply(&mut self, stream: StreamName, delivery: &Delivery) -> Result<(), NeedsNewer> {
@@ -151,5 +180,62 @@ impl Applier {
 
     fn count(&self, reason: DropReason) {
         self.app.metrics.entries_dropped.get_or_create(&OfReason { reason: reason.as_str() }).inc();
+    }
+}
+
+impl LastMessages {
+    fn set(&mut self, stream: StreamName, last: Option<&Delivery>) {
+        let Some(last) = last.cloned().map(Last::Applied) else { return };
+        match stream {
+            StreamName::Ledger => self.ledger = Some(last),
+            StreamName::Catalog => self.catalog = Some(last),
+        }
+    }
+
+    /// As a checkpoint says it of itself.
+    pub(crate) fn of(head: &Head) -> Self {
+        Self { ledger: head.last_ledger.map(Last::Loaded), catalog: head.last_catalog.map(Last::Loaded) }
+    }
+
+    fn ledger(&self) -> Option<LastMessage> {
+        self.ledger.as_ref().map(Last::message)
+    }
+
+    fn catalog(&self) -> Option<LastMessage> {
+        self.catalog.as_ref().map(Last::message)
+    }
+
+    /// What a consumer goes on after; `None`: genesis.
+    pub(crate) fn after(&self, stream: StreamName) -> Option<Position> {
+        let last = match stream {
+            StreamName::Ledger => self.ledger(),
+            StreamName::Catalog => self.catalog(),
+        };
+        let LastMessage { stream_sequence, digest } = last?;
+        Some(Position { stream_sequence, digest: StoredDigest(digest) })
+    }
+
+    pub(crate) fn positions(&self) -> Positions {
+        let stands = |last: &Option<Last>| last.as_ref().map(Last::stream_sequence).unwrap_or_default();
+        Positions { ledger: stands(&self.ledger), catalog: stands(&self.catalog) }
+    }
+}
+
+impl Last {
+    fn message(&self) -> LastMessage {
+        match self {
+            Self::Loaded(message) => *message,
+            Self::Applied(delivery) => {
+                let Position { stream_sequence, digest } = delivery.position();
+                LastMessage { stream_sequence, digest: digest.0 }
+            }
+        }
+    }
+
+    fn stream_sequence(&self) -> StreamSequence {
+        match self {
+            Self::Loaded(message) => message.stream_sequence,
+            Self::Applied(delivery) => delivery.stream_sequence,
+        }
     }
 }

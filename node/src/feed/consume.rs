@@ -10,19 +10,21 @@ use pannier_streams::consumer::{Consumer, Delivery, Event, Loss, Options};
 use tokio::sync::mpsc;
 
 use crate::app::App;
+use crate::checkpoint::Handover;
 use crate::metrics::OfStream;
 use crate::progress::StreamName;
 use crate::shutdown::Tasks;
 
 /// One turn of the apply thread.
-#[derive(Debug)]
 pub(crate) enum Step {
     Batch(StreamName, Vec<Delivery>),
     /// All that the stream held up to here has been queued, also where its last entries are gone.
     CaughtUp(StreamName, StreamSequence),
+    /// The state of both folds is wanted as it is here.
+    Freeze(Handover),
 }
 
-/// Starts following `options.stream` from genesis.
+/// Starts following `options.stream` after what was applied of it.
 pub(crate) fn spawn(
     app: &Arc<App>,
     tasks: &Tasks,
@@ -73,14 +75,17 @@ async fn queue(
 fn advice(loss: &Loss) -> String {
     match loss {
         Loss::Deleted { .. } | Loss::RolledBack { .. } | Loss::Diverged { .. } => {
-            format!("{loss}; restore the stream, or restart the node to load what is there now")
+            format!(
+                "{loss}; restore the stream, or, to give up what it lost, remove what is in checkpoint.folder and \
+                 restart the node to load what is there now"
+            )
         }
         Loss::OtherIncarnation { .. } => {
             format!("{loss}; restart the node once the new streams are what you want it to serve")
         }
         Loss::AgedOut { .. } => {
             format!(
-                "{loss}; without a checkpoint the tables cannot be made from what is left: restore the stream"
+                "{loss}; restart the node: it takes a newer checkpoint if there is one, and says so if not"
             )
         }
     }

@@ -15,6 +15,8 @@ pub(crate) struct Leader {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ends {
     pub(crate) at: Positions,
+    /// Where they begin: 1 is genesis, 0 where nothing was ever stored.
+    pub(crate) first: Positions,
     /// Before the question was sent.
     pub(crate) asked: Moment,
     /// One server has the streams: no deposed leader can have answered.
@@ -32,7 +34,9 @@ impl Leader {
         let ledger = self.info(&self.streams.ledger, clock).await?;
         let catalog = self.info(&self.streams.catalog, clock).await?;
         let is_certain = [&ledger, &catalog].iter().all(|info| info.replicas() == Some(1));
-        Ok(Ends { at: Positions { ledger: ledger.last, catalog: catalog.last }, asked, is_certain })
+        let at = Positions { ledger: ledger.last, catalog: catalog.last };
+        let first = Positions { ledger: ledger.first, catalog: catalog.first };
+        Ok(Ends { at, first, asked, is_certain })
     }
 
     async fn info(&self, stream: &str, clock: &Clock) -> Result<StreamInfo, ReadError> {

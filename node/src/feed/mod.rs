@@ -8,8 +8,7 @@
 //!
 //! Nothing is created here: a node checks the streams that `pannier init` made and refuses to start without
 //! them. Positions of the two streams do not depend on each other, so each consumer goes at its own pace and
-//! the queue between keeps the order within each. Where the state starts is genesis: checkpoints come with
-//! the cluster.
+//! the queue between keeps the order within each. Where the state starts is a checkpoint, or genesis.
 
 mod apply;
 mod consume;
@@ -20,15 +19,23 @@ mod watch;
 
 use std::sync::Arc;
 
+use apply::LastMessages;
+use pannier_core::catalog::Catalog;
+use pannier_core::checkpoint::Loaded;
+use pannier_core::gate::GateMode;
+use pannier_core::ledger::Ledger;
+use pannier_protocol::Incarnation;
 use pannier_streams::connect;
 use pannier_streams::consumer::Options;
 use pannier_streams::stored::ReadError;
 use pannier_streams::{Broker, ConfigError, ConnectError, Streams, open};
 use tokio::sync::mpsc;
 
+pub(crate) use consume::Step;
 pub(crate) use leader::{Ends, Leader};
 
 use crate::app::{App, Tables};
+use crate::checkpoint::{BeginError, Beginner, Beginning, Folder, Keeper};
 use crate::limits::{APPLY_QUEUE_STEPS, RETRY_PAUSE, WISHES_QUEUE};
 use crate::members;
 use crate::orders::operators::OperatorDesk;
@@ -89,25 +96,49 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
             Some(Err(error)) => return Err(error.to_string()),
         }
     };
-    let (tables, ledger, catalog) = Tables::build(incarnation.clone(), app.gate);
+    let beginner = Beginner {
+        app: Arc::clone(app),
+        tasks: tasks.clone(),
+        incarnation: incarnation.clone(),
+        first: start.first,
+    };
+    let (tables, ledger, catalog, last) = match beginner.begin().await {
+        Ok(begun) => begun.folds(incarnation.clone(), app.gate),
+        Err(BeginError::Stopped) => return Ok(()),
+        Err(error) => {
+            tracing::error!(%error, "this node has no tables");
+            app.progress.refuse(error.to_string());
+            return Ok(());
+        }
+    };
     if app.tables.set(tables).is_err() || app.leader.set(leader).is_err() {
         return Err("the feed of a node was started twice; this is a bug".to_owned());
     }
-    tracing::info!(%incarnation, ledger = %start.at.ledger, catalog = %start.at.catalog, "catching up");
+    let from = last.positions();
+    tracing::info!(%incarnation, ?from, to = ?start.at, "catching up");
     app.progress.opened(incarnation.clone(), start.at, start.asked);
+    app.progress.applied(from);
 
     let (step_sender, steps) = mpsc::channel(APPLY_QUEUE_STEPS);
     let (wish_sender, wishes) = mpsc::channel(WISHES_QUEUE);
     for (name, stream) in [(StreamName::Ledger, &streams.ledger), (StreamName::Catalog, &streams.catalog)] {
-        let options = Options { stream: stream.clone(), incarnation: incarnation.clone(), after: None };
+        let after = last.after(name);
+        let options = Options { stream: stream.clone(), incarnation: incarnation.clone(), after };
         consume::spawn(app, tasks, broker.clone(), name, options, step_sender.clone());
     }
+    if let Some(folder) = Folder::of(&app.config.checkpoint) {
+        let keeper =
+            Keeper { app: Arc::clone(app), tasks: tasks.clone(), folder, steps: step_sender.downgrade() };
+        tasks.spawn("checkpoints", keeper.run());
+    }
+    drop(step_sender);
     let applier = apply::Applier {
         app: Arc::clone(app),
         tasks: tasks.clone(),
         incarnation,
         ledger,
         catalog,
+        last,
         steps,
         wishes: wish_sender,
     };
@@ -122,6 +153,25 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
     let (app, tasks_of) = (Arc::clone(app), tasks.clone());
     tasks.spawn("publisher", effects::Publisher { app, tasks: tasks_of, broker, streams, wishes }.run());
     Ok(())
+}
+
+/// Tables, what writes them, and what was applied last.
+type Folds = (Tables, Ledger, Catalog, LastMessages);
+
+impl Beginning {
+    fn folds(self, incarnation: Incarnation, gate: GateMode) -> Folds {
+        match self {
+            Self::Genesis => {
+                let (tables, ledger, catalog) = Tables::build(incarnation, gate);
+                (tables, ledger, catalog, LastMessages::default())
+            }
+            Self::Checkpoint(loaded) => {
+                let Loaded { head, dictionary, board, ledger, catalog, .. } = *loaded;
+                let last = LastMessages::of(&head);
+                (Tables::of(dictionary, board, &ledger, &catalog), ledger, catalog, last)
+            }
+        }
+    }
 }
 
 /// Commands can be taken from here on; their verdicts come once the tables are there.

@@ -122,7 +122,7 @@ pub(super) fn readable(app: &App) -> Result<&Tables, Refusal> {
     match snapshot.state {
         // Requests that came before the word to stop are still answered.
         State::Ready | State::Stopping => {}
-        State::Starting | State::CatchingUp | State::Refused => {
+        State::Starting | State::Loading | State::CatchingUp | State::Refused => {
             return Err(Refusal::NotReady { detail: snapshot.detail.clone() });
         }
     }

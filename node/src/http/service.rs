@@ -119,6 +119,7 @@ fn measurements(app: &App) -> Response<Full<Bytes>> {
     if let Some(lag) = app.progress.read().ledger_lag() {
         app.metrics.ledger_lag.set(lag.as_secs_f64());
     }
+    app.checkpoints.show(app.clock.now(), &app.metrics);
     page(metrics::CONTENT_TYPE, Bytes::from(app.metrics.render()))
 }
 

@@ -78,6 +78,9 @@ pub(super) fn problem(code: ErrorCode) -> Value {
 pub(super) fn readiness(state: &str, detail: &str, applied: u64) -> Value {
     json!({
         "state": state, "detail": detail, "connected": true, "incarnation": "7f3a",
+        "load": {"source": "disk", "name": "7f3a.L81200.C551.checkpoint", "rows": 25_110_000, "bytes": 481_203_112,
+                 "bytes_total": 481_203_112, "seconds_left": 0},
+        "seconds_left": null,
         "applied": {"ledger": applied, "catalog": 551},
         "start": {"ledger": 81_234, "catalog": 551},
         "end": {"ledger": 81_240, "catalog": 551},

@@ -1,0 +1,155 @@
+//! Writes a checkpoint every so often, off the threads that answer and apply.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pannier_core::checkpoint::{Busy, SinkClosed};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Taken;
+use super::folder::{Folder, FolderError, Name};
+use super::standing::Kept;
+use crate::app::App;
+use crate::clock::Moment;
+use crate::feed::Step;
+use crate::limits::{CHECKPOINT_BUSY_PAUSE, CHECKPOINT_PROGRESS_INTERVAL};
+use crate::metrics::OfReason;
+use crate::progress::State;
+use crate::shutdown::Tasks;
+
+pub(crate) struct Keeper {
+    pub(crate) app: Arc<App>,
+    pub(crate) tasks: Tasks,
+    pub(crate) folder: Folder,
+    /// Of the apply thread, which is not to live on because of this.
+    pub(crate) steps: mpsc::WeakSender<Step>,
+}
+
+/// What a written checkpoint was.
+#[derive(Debug)]
+struct Written {
+    name: Name,
+    kept: Kept,
+    rows: u64,
+    bytes: u64,
+    paused: Duration,
+    took: Duration,
+}
+
+/// Why there is none this time.
+#[derive(Debug, thiserror::Error)]
+enum KeepError {
+    #[error(transparent)]
+    Busy(#[from] Busy),
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// No failure.
+    #[error("the node is stopping, or refuses what its streams hold")]
+    Over,
+}
+
+impl Keeper {
+    /// Until the node stops or its tables can no longer be trusted. A node that read its tables from the folder waits
+    /// for an interval first: nothing is lost with what it has.
+    pub(crate) async fn run(self) {
+        let stop = self.tasks.token();
+        let interval = self.app.config.checkpoint.interval;
+        let mut progress = self.app.progress.subscribe();
+        let ready = progress.wait_for(|snapshot| snapshot.state == State::Ready);
+        if !matches!(stop.run_until_cancelled(ready).await, Some(Ok(_))) {
+            return;
+        }
+        let mut pause = if self.app.checkpoints.newest().is_some() { interval } else { Duration::ZERO };
+        while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+            pause = match self.keep().await {
+                Ok(written) => {
+                    self.show(&written);
+                    interval
+                }
+                Err(KeepError::Over) => return,
+                Err(KeepError::Busy(busy)) => {
+                    tracing::info!(%busy, "no checkpoint yet");
+                    self.count("busy");
+                    interval.min(CHECKPOINT_BUSY_PAUSE)
+                }
+                Err(KeepError::Folder(error)) => {
+                    tracing::error!(%error, "writing a checkpoint; trying again after the next interval");
+                    self.count("disk");
+                    interval
+                }
+            };
+        }
+    }
+
+    async fn keep(&self) -> Result<Written, KeepError> {
+        let taken = self.take().await?;
+        let (folder, tasks) = (self.folder.clone(), self.tasks.clone());
+        let writing = tokio::task::spawn_blocking(move || write(&folder, taken, &tasks));
+        match writing.await {
+            Ok(written) => written,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+
+    /// In line with the entries that wait to be applied.
+    async fn take(&self) -> Result<Taken, KeepError> {
+        let (handover, taken) = oneshot::channel();
+        let steps = self.steps.upgrade().ok_or(KeepError::Over)?;
+        let asking = async {
+            steps.send(Step::Freeze(handover)).await.ok()?;
+            drop(steps);
+            taken.await.ok()
+        };
+        let taken = self.tasks.token().run_until_cancelled(asking).await.flatten();
+        Ok(taken.ok_or(KeepError::Over)??)
+    }
+
+    fn show(&self, written: &Written) {
+        let Written { name, kept, rows, bytes, paused, took } = written;
+        let (paused_ms, took_ms) = (paused.as_secs_f64() * 1_000.0, took.as_millis());
+        tracing::info!(%name, rows, bytes, paused_ms, took_ms, "checkpoint written");
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let metrics = &self.app.metrics;
+        metrics.checkpoints_written.inc();
+        metrics.checkpoint_rows.set(count(*rows));
+        metrics.checkpoint_size.set(count(*bytes));
+        metrics.checkpoint_write.set(took.as_secs_f64());
+        metrics.checkpoint_pause.set(paused.as_secs_f64());
+        self.app.checkpoints.set(kept.clone(), metrics);
+    }
+
+    fn count(&self, reason: &'static str) {
+        self.app.metrics.checkpoints_failed.get_or_create(&OfReason { reason }).inc();
+    }
+}
+
+/// Given up as soon as the node is to stop.
+fn write(folder: &Folder, taken: Taken, tasks: &Tasks) -> Result<Written, KeepError> {
+    let began = Moment::now();
+    let Taken { frozen, head, paused } = taken;
+    let name = Name::of(&head);
+    folder.open()?;
+    let mut draft = folder.draft(&name)?;
+    let (mut failed, mut shown) = (None, began);
+    let mut sink = |bytes: &[u8]| {
+        if tasks.is_stopping() {
+            return Err(SinkClosed);
+        }
+        if shown.elapsed() >= CHECKPOINT_PROGRESS_INTERVAL {
+            shown = Moment::now();
+            tracing::info!(%name, bytes = draft.bytes(), "writing a checkpoint");
+        }
+        draft.write(bytes).map_err(|error| {
+            failed = Some(error);
+            SinkClosed
+        })
+    };
+    let rows = frozen.write(&head, &mut sink);
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    let rows = rows.map_err(|SinkClosed| KeepError::Over)?;
+    let bytes = draft.keep()?;
+    folder.prune(&name.incarnation)?;
+    Ok(Written { name, kept: Kept::of(&head), rows, bytes, paused, took: began.elapsed() })
+}

@@ -1,0 +1,39 @@
+//! Checkpoints of this node: written while it serves, read when it starts.
+//!
+//! ```text
+//! keeper --freeze, in line with entries--> apply thread --frozen state--> blocking thread --> FOLDER/tmp --> FOLDER
+//! start: newest file that can be read, else the log where it still begins at genesis, else not ready
+//! ```
+//!
+//! The bytes are `pannier_core::checkpoint`'s business. Here is what is around them: when, where on disk, what is
+//! counted, and which of several to trust. The keeper asks through the queue of the apply thread, so a state is taken
+//! between two entries and nothing is locked; what is taken is shared with the tables, so lookups do not notice.
+//!
+//! A file under its name is whole: it was synced before it was renamed, and the folder after. One that cannot be read
+//! nevertheless is left where it is, as evidence, until newer ones push it out.
+
+mod begin;
+mod draft;
+mod folder;
+mod keeper;
+mod standing;
+
+pub(crate) use begin::{BeginError, Beginner, Beginning};
+pub(crate) use folder::Folder;
+pub(crate) use keeper::Keeper;
+pub(crate) use standing::Standing;
+
+use std::time::Duration;
+
+use pannier_core::checkpoint::{Busy, Frozen, Head};
+
+/// What the apply thread hands over.
+pub(crate) struct Taken {
+    pub(crate) frozen: Frozen,
+    pub(crate) head: Head,
+    /// For so long nothing was applied.
+    pub(crate) paused: Duration,
+}
+
+/// Where the apply thread puts what was asked of it.
+pub(crate) type Handover = tokio::sync::oneshot::Sender<Result<Taken, Busy>>;
