@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in helpers too")]
 
 mod cases;
+mod checkpoints;
 mod demo;
 mod files;
 mod node;

@@ -23,7 +23,7 @@ pub(crate) async fn checkout() -> (Running, Publisher) {
 }
 
 /// With who publishes stock and who publishes the catalog, and where all of it stands.
-pub(super) async fn checkout_with(change: impl FnOnce(&mut Config)) -> (Running, Publisher, Publisher, AsOf) {
+pub(crate) async fn checkout_with(change: impl FnOnce(&mut Config)) -> (Running, Publisher, Publisher, AsOf) {
     let named = |config: &mut Config| {
         config.node.name = "n1".to_owned();
         change(config);
@@ -46,7 +46,7 @@ pub(super) fn shared_policy(version: u32, price_moved: &str) -> Value {
     json!({"policy": {"version": version, "document": {"defaults": defaults}}})
 }
 
-fn order(quantity: &str) -> Value {
+pub(crate) fn order(quantity: &str) -> Value {
     let line = json!({"line": "1", "item": "SKU-1", "quantity": quantity, "uom": "EA"});
     json!({"account": "C-1", "purchase_order": format!("PO-{quantity}"), "lines": [line]})
 }

@@ -29,7 +29,7 @@ use pannier_tests::TestBroker;
 use serde_json::{Value, json};
 
 /// Nothing in these tests takes this long; what does hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Of every message; tests do not depend on when they run.
 const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
@@ -41,7 +41,7 @@ pub(crate) struct Running {
     pub(crate) http: HttpClient,
 }
 
-fn config(servers: &str) -> Config {
+pub(crate) fn config(servers: &str) -> Config {
     let mut config = Config::default();
     config.nats.servers = vec![servers.to_owned()];
     config.http.listen.set_port(0);
@@ -50,7 +50,7 @@ fn config(servers: &str) -> Config {
     config
 }
 
-fn client(node: &Node) -> HttpClient {
+pub(crate) fn client(node: &Node) -> HttpClient {
     HttpClient::new(
         &format!("http://{}", node.http_addr()),
         Options { deadline: PATIENCE, ..Options::default() },
@@ -99,7 +99,7 @@ impl Running {
     }
 
     /// The answer to one line of `SKU-1`, once the node is there.
-    async fn ask(&self, at_least: &AsOf) -> Value {
+    pub(crate) async fn ask(&self, at_least: &AsOf) -> Value {
         let path = format!("/v1/price-availability/SKU-1?quantity=4&at_least={at_least}");
         let response = self.http.get(&path).await.unwrap();
         let body: Value = serde_json::from_slice(response.body()).unwrap();
@@ -108,7 +108,7 @@ impl Running {
     }
 
     /// `ok 10.00 10`: status, extended price and available of the line.
-    async fn line(&self, at_least: &AsOf) -> String {
+    pub(crate) async fn line(&self, at_least: &AsOf) -> String {
         let answer = self.ask(at_least).await;
         let line = &answer["lines"][0];
         let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
@@ -116,7 +116,7 @@ impl Running {
         format!("{} {} {}", text(&line["status"]), text(price), text(available))
     }
 
-    async fn metrics(&self) -> String {
+    pub(crate) async fn metrics(&self) -> String {
         String::from_utf8(self.http.get("/metrics").await.unwrap().body().to_vec()).unwrap()
     }
 
@@ -127,7 +127,7 @@ impl Running {
     }
 
     /// The reason for which the node refuses, which `/readyz` and lookups give too.
-    async fn refusal(&self) -> String {
+    pub(crate) async fn refusal(&self) -> String {
         let detail = self.wait_for(|snapshot| snapshot.state == State::Refused).await.detail;
         let ready = self.http.get("/readyz").await.unwrap();
         let shown: Value = serde_json::from_slice(ready.body()).unwrap();
@@ -141,7 +141,7 @@ impl Running {
 }
 
 /// The absolute stock of `SKU-1` in DAL.
-fn stock(on_hand: &str) -> Value {
+pub(crate) fn stock(on_hand: &str) -> Value {
     json!({"stock_set": {"item": "SKU-1", "warehouse": "DAL", "uom": "EA", "on_hand": on_hand}})
 }
 
