@@ -117,6 +117,8 @@ pub const CHECKPOINTS_KEPT_MAX: usize = 64;
 pub const CHECKPOINT_BUSY_PAUSE: Duration = Duration::from_secs(5);
 /// Bytes of a checkpoint that are read at once.
 pub const CHECKPOINT_READ_BYTES: usize = 1024 * 1024;
+/// Parts of one page of what is to be recovered; each has some 200 KiB at most.
+pub const RECOVERY_PARTS_PAGE: usize = 32;
 /// How often the log says how far a checkpoint is that is being written or read.
 pub const CHECKPOINT_PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 

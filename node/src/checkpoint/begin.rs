@@ -27,6 +27,8 @@ pub(crate) struct Beginner {
     pub(crate) incarnation: Incarnation,
     /// The first entries that the streams still have; 0 or 1 is genesis.
     pub(crate) first: Positions,
+    /// Only files of the ledger before this entry.
+    pub(crate) before: Option<StreamSequence>,
 }
 
 /// What the tables are made of before the streams are followed.
@@ -122,6 +124,8 @@ impl Beginner {
             self.refused("disk", &error.to_string(), tried);
             Vec::new()
         });
+        let is_before = |name: &Name| self.before.is_none_or(|before| name.ledger < before);
+        let names: Vec<Name> = names.into_iter().filter(is_before).collect();
         if names.is_empty() && tried.is_empty() {
             tried.push("checkpoint.folder has no checkpoint".to_owned());
         }

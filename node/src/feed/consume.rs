@@ -74,10 +74,16 @@ async fn queue(
 /// What happened, and what to do. In every case the node keeps what it holds and serves none of it.
 fn advice(loss: &Loss) -> String {
     match loss {
-        Loss::Deleted { .. } | Loss::RolledBack { .. } | Loss::Diverged { .. } => {
+        Loss::Deleted { .. } => {
             format!(
                 "{loss}; restore the stream, or, to give up what it lost, remove what is in checkpoint.folder and \
                  restart the node to load what is there now"
+            )
+        }
+        Loss::RolledBack { .. } | Loss::Diverged { .. } => {
+            format!(
+                "{loss}; let this node run: `pannier recover` brings back what it knows of orders. To give that up, \
+                 remove what is in checkpoint.folder and restart it to load what is there now"
             )
         }
         Loss::OtherIncarnation { .. } => {

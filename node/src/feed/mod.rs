@@ -11,6 +11,7 @@
 //! the queue between keeps the order within each. Where the state starts is a checkpoint, or genesis.
 
 mod apply;
+mod begin;
 mod consume;
 mod effects;
 mod leader;
@@ -19,12 +20,6 @@ mod watch;
 
 use std::sync::Arc;
 
-use apply::LastMessages;
-use pannier_core::catalog::Catalog;
-use pannier_core::checkpoint::Loaded;
-use pannier_core::gate::GateMode;
-use pannier_core::ledger::Ledger;
-use pannier_protocol::Incarnation;
 use pannier_streams::connect;
 use pannier_streams::consumer::Options;
 use pannier_streams::stored::ReadError;
@@ -34,8 +29,8 @@ use tokio::sync::mpsc;
 pub(crate) use consume::Step;
 pub(crate) use leader::{Ends, Leader};
 
-use crate::app::{App, Tables};
-use crate::checkpoint::{BeginError, Beginner, Beginning, Folder, Keeper};
+use crate::app::App;
+use crate::checkpoint::{Folder, Keeper};
 use crate::limits::{APPLY_QUEUE_STEPS, RETRY_PAUSE, WISHES_QUEUE};
 use crate::members;
 use crate::orders::operators::OperatorDesk;
@@ -96,21 +91,8 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
             Some(Err(error)) => return Err(error.to_string()),
         }
     };
-    let beginner = Beginner {
-        app: Arc::clone(app),
-        tasks: tasks.clone(),
-        incarnation: incarnation.clone(),
-        first: start.first,
-    };
-    let (tables, ledger, catalog, last) = match beginner.begin().await {
-        Ok(begun) => begun.folds(incarnation.clone(), app.gate),
-        Err(BeginError::Stopped) => return Ok(()),
-        Err(error) => {
-            tracing::error!(%error, "this node has no tables");
-            app.progress.refuse(error.to_string());
-            return Ok(());
-        }
-    };
+    let begun = begin::folds(app, tasks, &broker, &streams, start.first).await?;
+    let Some((tables, ledger, catalog, last)) = begun else { return Ok(()) };
     if app.tables.set(tables).is_err() || app.leader.set(leader).is_err() {
         return Err("the feed of a node was started twice; this is a bug".to_owned());
     }
@@ -153,25 +135,6 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
     let (app, tasks_of) = (Arc::clone(app), tasks.clone());
     tasks.spawn("publisher", effects::Publisher { app, tasks: tasks_of, broker, streams, wishes }.run());
     Ok(())
-}
-
-/// Tables, what writes them, and what was applied last.
-type Folds = (Tables, Ledger, Catalog, LastMessages);
-
-impl Beginning {
-    fn folds(self, incarnation: Incarnation, gate: GateMode) -> Folds {
-        match self {
-            Self::Genesis => {
-                let (tables, ledger, catalog) = Tables::build(incarnation, gate);
-                (tables, ledger, catalog, LastMessages::default())
-            }
-            Self::Checkpoint(loaded) => {
-                let Loaded { head, dictionary, board, ledger, catalog, .. } = *loaded;
-                let last = LastMessages::of(&head);
-                (Tables::of(dictionary, board, &ledger, &catalog), ledger, catalog, last)
-            }
-        }
-    }
 }
 
 /// Commands can be taken from here on; their verdicts come once the tables are there.

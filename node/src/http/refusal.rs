@@ -98,6 +98,7 @@ impl From<DeskError> for Refusal {
             | DeskError::OutOfReach
             | DeskError::Behind
             | DeskError::Disagree
+            | DeskError::Recovering
             | DeskError::PricedAgain => Self::LedgerUnavailable(error),
         }
     }

@@ -7,8 +7,8 @@ mod tests;
 use bytes::Bytes;
 use pannier_protocol::api::operator::{
     ActAnswer, ActRequest, ClusterShown, DispatchBacklog, EditRequest, EventPage, HoldPage, InvalidateDryRun,
-    InvalidateRequest, OrderPage, OrderWhole, Overcommits, RedispatchRequest, ReleaseRequest, ResyncAnswer,
-    ResyncRequest, ReviewPage, RoutingDryRun, RoutingRequest, RoutingShown, SourcesShown,
+    InvalidateRequest, OrderPage, OrderWhole, Overcommits, RecoveryPage, RedispatchRequest, ReleaseRequest,
+    ResyncAnswer, ResyncRequest, ReviewPage, RoutingDryRun, RoutingRequest, RoutingShown, SourcesShown,
 };
 use pannier_protocol::api::{ErrorCode, Problem};
 use serde_json::{Map, Value, json};
@@ -70,6 +70,11 @@ fn path(route: Route) -> Value {
         }),
         Route::Invalidate => json!({"post": post_invalidate()}),
         Route::Resync => json!({"post": post_resync()}),
+        Route::Recovery => json!({"get": shown::<RecoveryPage>(
+            "operator_recovery", "What a node still knows of orders that its streams have lost, for `pannier recover`",
+            vec![json!({"name": "from", "in": "query", "required": false, "description": "The number of the first part.",
+                "schema": {"type": "integer", "minimum": 0}, "example": 0})],
+            &recovery())}),
         Route::Cluster => json!({"get": shown::<ClusterShown>(
             "operator_cluster", "Every node: state, how far it is, whether its tables agree", Vec::new(), &cluster())}),
         Route::OpenApi => json!({"get": plain(
@@ -308,6 +313,7 @@ fn schemas() -> Value {
     collect::<ResyncRequest>(&mut all);
     collect::<ResyncAnswer>(&mut all);
     collect::<ClusterShown>(&mut all);
+    collect::<RecoveryPage>(&mut all);
     collect::<ActAnswer>(&mut all);
     collect::<Problem>(&mut all);
     let schemas: Map<String, Value> = all.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
@@ -355,6 +361,12 @@ fn cluster() -> Value {
         },
         "heard_ms": 400, "silent": false, "agreement": {"agrees": {"ledger": 81_240, "catalog": 0}},
     }]})
+}
+
+fn recovery() -> Value {
+    json!({"node": "n1", "incarnation": "7f3a", "state": "refused", "ledger": 81_240, "catalog": 551,
+           "detail": "stream PNA_LEDGER ends at 81200, and 81240 was applied: the broker was rolled back",
+           "format": 1, "parts_count": 1, "parts": ["AAAAAA=="]})
 }
 
 fn answered() -> Value {

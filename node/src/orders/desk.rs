@@ -47,6 +47,11 @@ pub(crate) enum DeskError {
          taken the wrong one out (pannier cluster)"
     )]
     Disagree,
+    #[error(
+        "the broker lost entries, and operators bring back what nodes know of them: no orders until that is done \
+         (pannier recover); try again with the same key"
+    )]
+    Recovering,
     #[error("prices or caps changed each time that it was judged; try again with the same key")]
     PricedAgain,
 }
@@ -72,7 +77,7 @@ pub(crate) async fn settle<E: From<DeskError>>(
             let is_whole = passed(&app.progress, record.position, ORDER_JUDGED_WAIT).await;
             return Ok(if is_whole { answered } else { Answered::Pending });
         }
-        let committer = writable(app)?;
+        let committer = writable(app, tables)?;
         let now = app.clock.now();
         let command = command(now, now.plus_millis(ORDER_JUDGE_BEFORE_MS))?;
         let mut ticket = committer.submit(command).map_err(DeskError::Submit)?;
@@ -88,13 +93,16 @@ pub(crate) async fn settle<E: From<DeskError>>(
 }
 
 /// What a command would be handed to, if its verdict can be expected soon.
-fn writable(app: &App) -> Result<&Committer, DeskError> {
+fn writable<'a>(app: &'a App, tables: &Tables) -> Result<&'a Committer, DeskError> {
     let progress = app.progress.read();
     if progress.ledger_lag().is_none_or(|lag| lag > LEDGER_LAG_MAX) {
         return Err(if progress.connected { DeskError::Behind } else { DeskError::OutOfReach });
     }
     if app.metrics.members_disagree.get() != 0 {
         return Err(DeskError::Disagree);
+    }
+    if tables.ledger.orders().recovery().is_some_and(|recovery| !recovery.done) {
+        return Err(DeskError::Recovering);
     }
     app.committer.get().filter(|_| progress.connected).ok_or(DeskError::OutOfReach)
 }

@@ -8,6 +8,7 @@ mod acts;
 mod chains;
 mod events;
 mod lists;
+mod recovery;
 pub(crate) mod routes;
 mod routing;
 mod shown;
@@ -63,6 +64,9 @@ where
     if route == Route::Cluster {
         return json(StatusCode::OK, &app.members.shown(app));
     }
+    if route == Route::Recovery {
+        return json(StatusCode::OK, &recovery::page(app, head.uri.query().unwrap_or_default()).await?);
+    }
     let (tables, query) = (readable(app)?, head.uri.query().unwrap_or_default());
     match route {
         Route::Orders => json(StatusCode::OK, &lists::orders(tables, query)?),
@@ -78,7 +82,7 @@ where
         Route::Invalidate => chains::invalidate(app, tables, head, query, body).await,
         Route::Resync => chains::resync(app, tables, head, body).await,
         Route::Act(act) => acts::about_order(app, tables, (act, named), head, body).await,
-        Route::OpenApi | Route::Cluster => Err(Refusal::NotFound),
+        Route::OpenApi | Route::Cluster | Route::Recovery => Err(Refusal::NotFound),
     }
 }
 

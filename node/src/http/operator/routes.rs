@@ -22,6 +22,7 @@ pub(crate) enum Route {
     Invalidate,
     Resync,
     Cluster,
+    Recovery,
     OpenApi,
 }
 
@@ -37,7 +38,7 @@ pub(crate) enum OrderAct {
 }
 
 impl Route {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Orders,
         Self::Order,
         Self::Act(OrderAct::Approve),
@@ -56,6 +57,7 @@ impl Route {
         Self::Invalidate,
         Self::Resync,
         Self::Cluster,
+        Self::Recovery,
         Self::OpenApi,
     ];
 
@@ -80,6 +82,7 @@ impl Route {
             Self::Invalidate => "/v1/operator/invalidate",
             Self::Resync => "/v1/operator/resync",
             Self::Cluster => "/v1/operator/cluster",
+            Self::Recovery => "/v1/operator/recovery",
             Self::OpenApi => "/v1/operator/openapi.json",
         }
     }
@@ -98,6 +101,7 @@ impl Route {
             | Self::Dispatch
             | Self::Overcommits
             | Self::Cluster
+            | Self::Recovery
             | Self::OpenApi => "GET, HEAD",
         }
     }

@@ -53,5 +53,6 @@ fn examples_are_what_the_types_read() {
     check::<InvalidateDryRun>(&condemned());
     check::<ResyncRequest>(&resync());
     check::<ClusterShown>(&cluster());
+    check::<RecoveryPage>(&recovery());
     check::<ActAnswer>(&answered());
 }

@@ -5,6 +5,7 @@ mod chains;
 mod cluster;
 mod events;
 mod lists;
+mod recovery;
 
 pub use acts::{
     ActAnswer, ActOutcome, ActRequest, EditRequest, RedispatchRequest, ReleaseRequest, RoutingRequest,
@@ -19,3 +20,4 @@ pub use lists::{
     BackendBacklog, ChainShown, DispatchBacklog, HoldPage, OrderPage, OrderShown, OrderWhole, Overcommits,
     Overcommitted, ParkedShown, Reroute, ReviewEntry, ReviewPage, RoutingDryRun, RoutingShown, SourcesShown,
 };
+pub use recovery::RecoveryPage;

@@ -1,0 +1,99 @@
+//! What the tables are made of before the streams are followed: a checkpoint that the streams go on from, or nothing.
+
+use std::sync::Arc;
+
+use pannier_core::catalog::Catalog;
+use pannier_core::checkpoint::Loaded;
+use pannier_core::gate::GateMode;
+use pannier_core::ledger::Ledger;
+use pannier_protocol::subject::Subject;
+use pannier_protocol::{Incarnation, Partition, SourceId};
+use pannier_streams::held::OPERATOR;
+use pannier_streams::stored::{ReadError, message_at};
+use pannier_streams::{Broker, Streams};
+
+use super::again;
+use super::apply::LastMessages;
+use crate::app::{App, Tables};
+use crate::checkpoint::{BeginError, Beginner, Beginning};
+use crate::progress::{Positions, StreamName};
+use crate::shutdown::Tasks;
+
+/// Tables, what writes them, and what was applied last.
+type Folds = (Tables, Ledger, Catalog, LastMessages);
+
+/// `None`: the node stops, or has no tables and says why. The error says what to do.
+pub(super) async fn folds(
+    app: &Arc<App>,
+    tasks: &Tasks,
+    broker: &Broker,
+    streams: &Streams,
+    first: Positions,
+) -> Result<Option<Folds>, String> {
+    let (incarnation, stop) = (&streams.incarnation, tasks.token());
+    let mut before = None;
+    loop {
+        let (app, tasks) = (Arc::clone(app), tasks.clone());
+        let gate = app.gate;
+        let shown = Arc::clone(&app);
+        let beginner = Beginner { app, tasks, incarnation: incarnation.clone(), first, before };
+        let folds = match beginner.begin().await {
+            Ok(begun) => begun.folds(incarnation.clone(), gate),
+            Err(BeginError::Stopped) => return Ok(None),
+            Err(error) => {
+                tracing::error!(%error, "this node has no tables");
+                shown.progress.refuse(error.to_string());
+                return Ok(None);
+            }
+        };
+        let is_overtaken = loop {
+            match stop.run_until_cancelled(is_overtaken(broker, streams, &folds.3)).await {
+                None => return Ok(None),
+                Some(Ok(is_overtaken)) => break is_overtaken,
+                Some(Err(error)) if error.is_temporary() => again(&error).await,
+                Some(Err(error)) => return Err(error.to_string()),
+            }
+        };
+        if !is_overtaken {
+            return Ok(Some(folds));
+        }
+        let position = folds.3.positions().ledger;
+        tracing::warn!(%position, "a checkpoint ends with entries that were lost and recovered: taking an older one");
+        before = Some(position);
+    }
+}
+
+impl Beginning {
+    fn folds(self, incarnation: Incarnation, gate: GateMode) -> Folds {
+        match self {
+            Self::Genesis => {
+                let (tables, ledger, catalog) = Tables::build(incarnation, gate);
+                (tables, ledger, catalog, LastMessages::default())
+            }
+            Self::Checkpoint(loaded) => {
+                let Loaded { head, dictionary, board, ledger, catalog, .. } = *loaded;
+                let last = LastMessages::of(&head);
+                (Tables::of(dictionary, board, &ledger, &catalog), ledger, catalog, last)
+            }
+        }
+    }
+}
+
+/// Whether the last entries of a checkpoint are among those that the broker lost: `pannier recover` has filled their places
+/// since. A place that anything else has taken is the consumers' to find, and an operator's to look into.
+async fn is_overtaken(broker: &Broker, streams: &Streams, last: &LastMessages) -> Result<bool, ReadError> {
+    let operators = SourceId::new(OPERATOR).expect("a name of our own");
+    let filled = [
+        (StreamName::Ledger, &streams.ledger, Subject::Control),
+        (StreamName::Catalog, &streams.catalog, Subject::Catalog(Partition::Shared, operators)),
+    ];
+    for (name, stream, subject) in filled {
+        let Some(position) = last.after(name) else { continue };
+        let found = message_at(broker, stream, position.stream_sequence).await?;
+        let subject = streams.prefix.full(&subject);
+        if found.is_some_and(|it| it.digest() != position.digest && it.subject == subject) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
