@@ -14,6 +14,7 @@ pub mod operator;
 pub mod orders;
 pub mod policy;
 pub mod publish;
+pub mod recover;
 pub mod review;
 pub mod rules;
 pub mod sample;

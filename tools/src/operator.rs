@@ -56,12 +56,16 @@ pub(crate) struct Operator {
 
 impl NodeArgs {
     pub(crate) fn open(&self) -> anyhow::Result<Operator> {
-        let options = Options { deadline: DEADLINE, ..Options::default() };
-        Ok(Operator { http: HttpClient::new(&self.node, options)? })
+        Operator::new(&self.node)
     }
 }
 
 impl Operator {
+    pub(crate) fn new(address: &str) -> anyhow::Result<Self> {
+        let options = Options { deadline: DEADLINE, ..Options::default() };
+        Ok(Self { http: HttpClient::new(address, options)? })
+    }
+
     /// `path` after `/v1/operator/`.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         self.ask::<T>(Method::GET, path, None, Vec::new()).await

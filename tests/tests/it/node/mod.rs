@@ -11,6 +11,7 @@ mod orders;
 mod price_holds;
 mod processes;
 mod reflection;
+mod rollback;
 mod verdicts;
 
 use std::time::Duration;
