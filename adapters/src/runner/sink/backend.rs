@@ -36,7 +36,10 @@ pub enum DocumentState {
     /// Nothing is reserved, picked, printed or invoiced for it.
     Draft,
     InEffect,
-    /// For good.
+    /// It was in effect, and somebody took it back: for good. What is told apart from a cancelled draft, so that an
+    /// order that a human cancelled there before it was acknowledged is not made again.
+    TakenBack,
+    /// A draft that never was in effect: for good.
     Cancelled,
 }
 

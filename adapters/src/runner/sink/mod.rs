@@ -53,7 +53,7 @@
 //!         Ok(if state == DocumentState::InEffect { Withdrawn::InEffect } else { Withdrawn::Cancelled })
 //!     }
 //!     async fn confirm(&self, document: &Document) -> Result<Confirmation, BackendError> {
-//!         if self.set(document, DocumentState::InEffect).await? == DocumentState::Cancelled {
+//!         if self.set(document, DocumentState::InEffect).await? != DocumentState::InEffect {
 //!             return Ok(Confirmation::Cancelled);
 //!         }
 //!         let (document, reflected_from) = (document.id.clone(), Vec::new());
@@ -77,6 +77,8 @@
 //!   The two methods hold also where that comes too late (`once`).
 //! - A message is acknowledged after the event that says what became of it is stored, never before (`order`). In
 //!   between it comes again, is found done, and is said once more; events are states, not increments.
+//! - An order that somebody took back at the backend before it was acknowledged is acknowledged and then cancelled, and not
+//!   made again ([`DocumentState::TakenBack`]); a later generation is, for a human said so.
 //! - Everything asked of the backend passes the breaker and the pace (`calls`). While the breaker is open nothing
 //!   is pulled: what is in hand stays in hand, and one of it is the probe. A call that only reads closes nothing: a
 //!   backend with a full disk still answers it.

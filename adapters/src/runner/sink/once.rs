@@ -18,6 +18,7 @@
 //! A document in effect that is found is the order's, whoever confirmed it, a process that died before it could say so
 //! for one: it is acknowledged again. A draft from before is never confirmed, for the order may have been edited.
 
+use pannier_protocol::DocumentId;
 use pannier_protocol::order::{Dispatch, OrderId};
 
 use super::backend::{
@@ -40,12 +41,14 @@ enum Round {
     Again,
 }
 
-/// An order in effect.
+/// An order that was brought into effect.
 pub(super) enum Placed {
     /// By this.
     Made(Confirmed),
     /// It was.
     Found(Confirmed),
+    /// It was, and is not any more: somebody there took it back before anybody was told of it.
+    TakenBack(DocumentId),
 }
 
 /// Brings the order into effect, or finds that it is.
@@ -58,6 +61,12 @@ pub(super) async fn place<B: Backend>(
         let round = match adopt(calls, dispatch.order).await? {
             Found::InEffect(confirmed) => return Ok(Placed::Found(confirmed)),
             Found::Changed => Round::Again,
+            Found::Others(found) if let Some(document) = taken_back(dispatch, &found, memory) => {
+                if cancel_drafts(calls, &found, None).await? {
+                    return Ok(Placed::TakenBack(document));
+                }
+                Round::Again
+            }
             Found::Others(found) => match calls.backend.guarantee() {
                 Guarantee::UniqueReference => only_one(calls, dispatch, &found).await?,
                 Guarantee::DraftListConfirm => draft_list_confirm(calls, dispatch, &found, memory).await?,
@@ -69,6 +78,16 @@ pub(super) async fn place<B: Backend>(
     }
     let reason = "the documents of the order change all the time; is another process at work on them?";
     Err(BackendError::Transient(reason.to_owned()).into())
+}
+
+/// What this dispatch made and somebody took back. Of a later generation only what this process made itself: what else is
+/// there may be what the generation before left, and a human said that the order is to be made all the same.
+fn taken_back(dispatch: &Dispatch, found: &[Document], memory: &Memory) -> Option<DocumentId> {
+    let is_own = |document: &&Document| {
+        dispatch.generation == 1 || memory.own.as_ref().is_some_and(|own| own.id == document.id)
+    };
+    let mut over = found.iter().filter(|document| document.state == DocumentState::TakenBack);
+    over.find(is_own).map(|document| document.id.clone())
 }
 
 /// What an order has in the backend.
@@ -115,7 +134,7 @@ async fn draft_list_confirm<B: Backend>(
     let state = found.iter().find(|document| document.id == own.id).map(|document| document.state);
     match state {
         Some(DocumentState::Draft) => {}
-        Some(DocumentState::Cancelled | DocumentState::InEffect) => {
+        Some(DocumentState::Cancelled | DocumentState::TakenBack | DocumentState::InEffect) => {
             memory.own = None;
             return Ok(Round::Again);
         }

@@ -16,7 +16,7 @@ use pannier_streams::{Created, create, stored};
 use tokio::time::{interval, sleep};
 
 use super::Shared;
-use super::backend::{Backend, BackendError, Cancellation};
+use super::backend::{Backend, BackendError, Cancellation, Confirmed};
 use super::calls::CallError;
 use super::once::{self, Found, Memory, Placed};
 use super::scribe::RecordError;
@@ -78,10 +78,11 @@ async fn work<B: Backend>(shared: &Shared<B>, task: &Task) -> Result<Dealt, Reco
     // A cancel must not look for documents while the create makes one.
     let _turn = shared.turns.take(order).await;
     let traceparent = dispatch.traceparent.clone();
-    match attempts(shared, task, &dispatch).await? {
-        None => Ok(Dealt::Superseded),
-        Some(event) => record(shared, event, traceparent).await,
+    let mut dealt = Dealt::Superseded;
+    for event in attempts(shared, task, &dispatch).await? {
+        dealt = record(shared, event, traceparent.clone()).await?;
     }
+    Ok(dealt)
 }
 
 /// Stores what is said about the order; what a human has to look at is in the log too.
@@ -109,12 +110,12 @@ fn read<B>(shared: &Shared<B>, task: &Task, order: OrderId, generation: u32) -> 
     Ok(dispatch)
 }
 
-/// Until there is something to say about the order; `None`: a later dispatch says it.
+/// Until there is something to say about the order; nothing: a later dispatch says it.
 async fn attempts<B: Backend>(
     shared: &Shared<B>,
     task: &Task,
     dispatch: &Dispatch,
-) -> Result<Option<OrderEvent>, RecordError> {
+) -> Result<Vec<OrderEvent>, RecordError> {
     let (order, generation) = (dispatch.order, dispatch.generation);
     let delay_max = shared.limits.retry_delay_max;
     let mut pauses = ExponentialBuilder::default()
@@ -132,13 +133,13 @@ async fn attempts<B: Backend>(
             attempt(shared, dispatch, &mut memory).await
         };
         let error = match attempted {
-            Ok(event) => return Ok(event),
+            Ok(events) => return Ok(events),
             Err(CallError::Fenced { by }) => return Err(RecordError::Fenced { by }),
             Err(CallError::Backend(error)) => error,
         };
         match &error {
             BackendError::Business(_) | BackendError::Poison(_) => {
-                return Ok(Some(failed(order, generation, &error, tried)));
+                return Ok(vec![failed(order, generation, &error, tried)]);
             }
             BackendError::Down(_) => {}
             // What the backend does for nobody is no order's fault, however long that lasts. That it can be read,
@@ -153,7 +154,7 @@ async fn attempts<B: Backend>(
         if own_fault >= SINK_ATTEMPTS_MAX {
             let error =
                 BackendError::Poison(format!("given up after {tried} attempts, the last one: {error}"));
-            return Ok(Some(failed(order, generation, &error, tried)));
+            return Ok(vec![failed(order, generation, &error, tried)]);
         }
         tracing::warn!(%order, generation, tried, %error, "the backend did not take the dispatch; trying again");
         sleep(pauses.next().unwrap_or(delay_max)).await;
@@ -164,26 +165,23 @@ async fn attempt<B: Backend>(
     shared: &Shared<B>,
     dispatch: &Dispatch,
     memory: &mut Memory,
-) -> Result<Option<OrderEvent>, CallError> {
+) -> Result<Vec<OrderEvent>, CallError> {
     let Dispatch { order, generation, .. } = *dispatch;
     let is_superseded = latest(shared, order).await > generation;
     let confirmed = match dispatch.kind {
-        DispatchKind::Cancel if is_superseded => return Ok(None),
+        DispatchKind::Cancel if is_superseded => return Ok(Vec::new()),
         DispatchKind::Cancel => {
-            return Ok(Some(match once::cancel(&shared.calls, dispatch).await? {
-                Cancellation::Cancelled => {
-                    let reason = "cancelled as asked".to_owned();
-                    OrderEvent::Cancelled(OrderCancelled { order, generation: Some(generation), reason })
-                }
+            return Ok(vec![match once::cancel(&shared.calls, dispatch).await? {
+                Cancellation::Cancelled => cancelled(order, generation, "cancelled as asked"),
                 Cancellation::TooLate { reason } => {
                     failed(order, generation, &BackendError::Business(reason), 1)
                 }
-            }));
+            }]);
         }
         // A cancel came before it was done: nothing new is made, and what was made is not kept secret.
         DispatchKind::Create if is_superseded => match once::adopt(&shared.calls, order).await? {
             Found::InEffect(confirmed) => confirmed,
-            Found::Changed | Found::Others(_) => return Ok(None),
+            Found::Changed | Found::Others(_) => return Ok(Vec::new()),
         },
         DispatchKind::Create => match once::place(&shared.calls, dispatch, memory).await? {
             Placed::Made(confirmed) => {
@@ -191,14 +189,24 @@ async fn attempt<B: Backend>(
                 confirmed
             }
             Placed::Found(confirmed) => confirmed,
+            // First that it had it: what is not acknowledged may still be on its way, and is called back.
+            Placed::TakenBack(document) => {
+                let had = Confirmed { document, reflected_from: Vec::new() };
+                let reason = "taken back at the backend before it was acknowledged";
+                return Ok(vec![acknowledged(order, generation, had), cancelled(order, generation, reason)]);
+            }
         },
     };
-    Ok(Some(OrderEvent::Acknowledged(OrderAcknowledged {
-        order,
-        generation,
-        document: confirmed.document,
-        reflected_from: confirmed.reflected_from,
-    })))
+    Ok(vec![acknowledged(order, generation, confirmed)])
+}
+
+fn acknowledged(order: OrderId, generation: u32, confirmed: Confirmed) -> OrderEvent {
+    let Confirmed { document, reflected_from } = confirmed;
+    OrderEvent::Acknowledged(OrderAcknowledged { order, generation, document, reflected_from })
+}
+
+fn cancelled(order: OrderId, generation: u32, reason: &str) -> OrderEvent {
+    OrderEvent::Cancelled(OrderCancelled { order, generation: Some(generation), reason: reason.to_owned() })
 }
 
 /// The highest generation that was dispatched; waits for a broker that does not answer.

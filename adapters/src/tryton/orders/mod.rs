@@ -179,7 +179,7 @@ impl Backend for Orders {
 
     async fn confirm(&self, document: &Document) -> Result<Confirmation, BackendError> {
         let next = |sale: Option<&SaleRow>| match sale {
-            Some(sale) if sale.standing() != DocumentState::Cancelled => match sale.state {
+            Some(sale) if !sale.is_over() => match sale.state {
                 State::Draft => Step::Press("sale.sale", sale.id, "quote"),
                 State::Quotation => Step::Press("sale.sale", sale.id, "confirm"),
                 State::Confirmed => Step::Press("sale.sale", sale.id, "process"),
@@ -201,7 +201,7 @@ impl Backend for Orders {
         let next = |sale: Option<&SaleRow>| {
             let Some(sale) = sale else { return Step::End(Cancellation::Cancelled) };
             match sale.state {
-                _ if sale.standing() == DocumentState::Cancelled => Step::End(Cancellation::Cancelled),
+                _ if sale.is_over() => Step::End(Cancellation::Cancelled),
                 State::Draft | State::Quotation => Step::Press("sale.sale", sale.id, "cancel"),
                 State::Confirmed => Step::Press("sale.sale", sale.id, "process"),
                 State::Processing | State::Done | State::Cancelled => match sale.shipment_to_cancel() {

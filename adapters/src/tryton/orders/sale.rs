@@ -44,17 +44,23 @@ impl SaleRow {
         match self.state {
             State::Draft | State::Quotation => DocumentState::Draft,
             State::Confirmed => DocumentState::InEffect,
-            State::Processing | State::Done if self.is_taken_back() => DocumentState::Cancelled,
+            State::Processing | State::Done | State::Cancelled if self.is_taken_back() => {
+                DocumentState::TakenBack
+            }
             State::Processing | State::Done => DocumentState::InEffect,
             State::Cancelled => DocumentState::Cancelled,
         }
     }
 
-    /// All that it was to ship is cancelled; Tryton leaves such a sale in processing for good.
+    /// Nothing is to come of it any more.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.standing(), DocumentState::TakenBack | DocumentState::Cancelled)
+    }
+
+    /// All that it was to ship is cancelled, which it had once it was processed; Tryton leaves such a sale in processing for
+    /// good.
     fn is_taken_back(&self) -> bool {
-        matches!(self.state, State::Processing | State::Done)
-            && !self.shipments.is_empty()
-            && self.shipments.iter().all(|shipment| shipment.state == "cancelled")
+        !self.shipments.is_empty() && self.shipments.iter().all(|shipment| shipment.state == "cancelled")
     }
 
     /// As people know it.
@@ -105,7 +111,7 @@ mod tests {
 
     #[test]
     fn what_a_state_means() {
-        use DocumentState::{Cancelled, Draft, InEffect};
+        use DocumentState::{Cancelled, Draft, InEffect, TakenBack};
         for (state, shipments, want) in [
             ("draft", &[][..], Draft),
             ("quotation", &[], Draft),
@@ -114,9 +120,10 @@ mod tests {
             ("processing", &["waiting"], InEffect),
             ("processing", &["cancelled", "waiting"], InEffect),
             ("processing", &["cancelled", "done"], InEffect),
-            ("processing", &["cancelled", "cancelled"], Cancelled),
+            ("processing", &["cancelled", "cancelled"], TakenBack),
             ("done", &["done"], InEffect),
             ("cancelled", &[], Cancelled),
+            ("cancelled", &["cancelled"], TakenBack),
         ] {
             assert_eq!(sale(state, shipments, &[]).standing(), want, "{state} {shipments:?}");
         }

@@ -79,8 +79,9 @@ impl Erp {
     /// How many documents of an order are drafts, in effect, cancelled.
     pub(super) fn count(&self, order: OrderId) -> [usize; 3] {
         let documents = self.documents.lock().unwrap();
-        [DocumentState::Draft, DocumentState::InEffect, DocumentState::Cancelled].map(|state| {
-            documents.iter().filter(|(of, document)| *of == order && document.state == state).count()
+        let over = [DocumentState::Cancelled, DocumentState::TakenBack];
+        [&[DocumentState::Draft][..], &[DocumentState::InEffect], &over].map(|states| {
+            documents.iter().filter(|(of, document)| *of == order && states.contains(&document.state)).count()
         })
     }
 
@@ -101,6 +102,18 @@ impl Erp {
         let document = Document { id, state: DocumentState::Draft };
         documents.push((order, document.clone()));
         document
+    }
+
+    /// Somebody there takes back what is in effect of an order.
+    pub(super) fn take_back(&self, order: OrderId) {
+        let mut documents = self.documents.lock().unwrap();
+        let in_effect = |(of, document): &&mut (OrderId, Document)| {
+            *of == order && document.state == DocumentState::InEffect
+        };
+        documents
+            .iter_mut()
+            .filter(in_effect)
+            .for_each(|(_, document)| document.state = DocumentState::TakenBack);
     }
 
     fn order_of(&self, document: &Document) -> OrderId {
@@ -218,7 +231,7 @@ impl Backend for Connection {
         let id = document.id.clone();
         self.call(Op::Confirm, self.erp.order_of(document), move |erp| {
             let confirm = |state| if state == DocumentState::Draft { DocumentState::InEffect } else { state };
-            if erp.change(&id, confirm) == DocumentState::Cancelled {
+            if erp.change(&id, confirm) != DocumentState::InEffect {
                 return Ok(Confirmation::Cancelled);
             }
             Ok(Confirmation::Confirmed(Confirmed { document: id, reflected_from: Vec::new() }))
@@ -233,7 +246,7 @@ impl Backend for Connection {
     ) -> Result<Cancellation, BackendError> {
         let id = document.id.clone();
         self.call(Op::Cancel, dispatch.order, move |erp| {
-            erp.change(&id, |_| DocumentState::Cancelled);
+            erp.change(&id, |_| DocumentState::TakenBack);
             Ok(Cancellation::Cancelled)
         })
         .await

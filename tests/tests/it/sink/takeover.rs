@@ -1,8 +1,10 @@
 //! A process dies or is paused at the worst moment, and another takes over.
 
-use super::erp::{Op, Turn};
-use super::{PATIENCE, QUICK, Stage, order, pause};
 use pannier_adapters::runner::sink::SinkLimits;
+use pannier_protocol::order::DispatchKind;
+
+use super::erp::{Op, Turn};
+use super::{PATIENCE, QUICK, Stage, dispatch, order, pause};
 
 /// Kills the first process when its call of `op` has come, before it is carried out.
 async fn check_kill_before(op: Op, want: [usize; 3]) {
@@ -41,6 +43,30 @@ async fn a_kill_after_confirm_is_acknowledged_by_the_next() {
     assert_eq!(stage.next().await, ("acknowledged", order("a")));
     second.until("the order is done", |status| status.done == 1).await;
     assert_eq!(stage.erp.count(order("a")), [0, 1, 0]);
+    second.stop().await;
+}
+
+/// The process dies between confirm and acknowledgement, and before the next one looks a human takes the document back.
+#[tokio::test]
+async fn what_was_taken_back_unseen_is_told_and_not_made_again() {
+    let mut stage = Stage::set().await;
+    let mut first = stage.start(stage.erp.connect(vec![(Op::Confirm, Turn::Hang)])).await;
+    stage.create("a").await;
+    first.until("it is in hand", |status| status.in_hand == 1).await;
+    while stage.erp.count(order("a"))[1] == 0 {
+        tokio::task::yield_now().await;
+    }
+    first.kill().await;
+    stage.erp.take_back(order("a"));
+    let mut second = stage.start(stage.erp.connect(Vec::new())).await;
+    assert_eq!(stage.next().await, ("acknowledged", order("a")));
+    assert_eq!(stage.next().await, ("cancelled", order("a")));
+    second.until("the order is done", |status| status.done == 1).await;
+    assert_eq!(stage.erp.count(order("a")), [0, 0, 1]);
+    // An operator sends it again all the same.
+    stage.dispatch(&dispatch("a", DispatchKind::Create, 2)).await;
+    assert_eq!(stage.next().await, ("acknowledged", order("a")));
+    assert_eq!(stage.erp.count(order("a")), [0, 1, 1]);
     second.stop().await;
 }
 

@@ -146,7 +146,7 @@ async fn check_buttons(tryton: &Tryton, backend: &Orders) {
     for _ in 0..2 {
         assert_eq!(backend.cancel_order(&cancel, &b).await.unwrap(), Cancellation::Cancelled);
     }
-    assert_eq!(states().await, [DocumentState::Cancelled, DocumentState::Cancelled]);
+    assert_eq!(states().await, [DocumentState::Cancelled, DocumentState::TakenBack]);
     assert_eq!(backend.confirm(&b).await.unwrap(), Confirmation::Cancelled, "taken back for good");
     let sales = tryton.sales(&order("buttons").to_string()).await;
     let invoices: Vec<&Value> = sales.iter().filter_map(|sale| sale.pointer("/invoices/0/state")).collect();
