@@ -14,7 +14,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::api::{
-    ErrorCode, HoldAnswer, LookupAnswer, LookupRequest, OrderAnswer, decode_answer, decode_hold,
+    ErrorCode, HoldAnswer, LookupAnswer, LookupRequest, OrderAnswer, Problem, decode_answer, decode_hold,
     decode_lookup, decode_order,
 };
 use crate::codec::{decode, decode_envelope, encode, encode_envelope};
@@ -23,7 +23,7 @@ use crate::order::{Command, Dispatch};
 use crate::subject::Subject;
 use crate::{
     AccountId, Change, DateEdge, DecodeError, Encoding, Envelope, Fingerprint, HoldId, IdempotencyKey,
-    OrderId, Partition,
+    OrderId, Partition, frame,
 };
 
 const WIRE: &str = include_str!("../WIRE.md");
@@ -110,6 +110,22 @@ fn other_examples_hold() {
     let requests: Vec<_> = blocks_of("json lookup").map(check_example::<LookupRequest>).collect();
     let answers: Vec<_> = blocks_of("json answer").map(check_example::<LookupAnswer>).collect();
     assert_eq!((requests.len(), answers.len()), (1, 1));
+}
+
+/// A lookup and its answer on a QUIC stream: heads and bodies as they are told beside the bytes.
+#[test]
+fn streams_carry_what_is_told() {
+    fn check_stream<H: Serialize + DeserializeOwned, B: Serialize + DeserializeOwned>(name: &str) {
+        let text = |part: &str| blocks_of(&format!("{part} {name}")).next().unwrap();
+        let (bytes, head) = (hex(text("hex")), check_example::<H>(text("json head of")));
+        let body = encode(Encoding::MessagePack, &check_example::<B>(text("json body of"))).unwrap();
+        let told = [frame::before_body(&head, body.len()).unwrap(), body].concat();
+        assert_eq!(to_hex(&told), to_hex(&bytes), "{name}");
+        assert!(frame::read::<H>(&bytes, MESSAGE_BYTES_MAX).is_ok(), "{name}");
+    }
+    check_stream::<frame::RequestHead, LookupRequest>("quic request");
+    check_stream::<frame::AnswerHead, Problem>("quic refusal");
+    assert!(WIRE.contains(&format!("`{}`", str::from_utf8(frame::ALPN).unwrap())));
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub mod change;
 pub mod codec;
 pub mod decimal;
 pub mod envelope;
+pub mod frame;
 pub mod id;
 pub mod limits;
 pub mod money;

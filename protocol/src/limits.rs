@@ -33,6 +33,9 @@ pub const LOOKUP_LINES_MAX: usize = 500;
 /// Largest lookup request body, in bytes.
 pub const LOOKUP_BYTES_MAX: usize = 512 * 1024;
 
+/// Largest head of a request or answer on a QUIC stream, in bytes: the longest path fits.
+pub const FRAME_HEAD_BYTES_MAX: usize = 16 * 1024;
+
 /// Most lines of one order or hold.
 pub const ORDER_LINES_MAX: usize = 500;
 /// Most references of the client's own that an order carries.
