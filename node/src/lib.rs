@@ -17,6 +17,7 @@ mod openapi;
 pub mod orders;
 mod price_holds;
 pub mod progress;
+mod quic;
 pub mod shutdown;
 mod sources;
 

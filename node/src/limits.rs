@@ -117,6 +117,17 @@ pub const CHECKPOINTS_KEPT_MAX: usize = 64;
 pub const CHECKPOINT_BUSY_PAUSE: Duration = Duration::from_secs(5);
 /// Bytes of a checkpoint that are read at once.
 pub const CHECKPOINT_READ_BYTES: usize = 1024 * 1024;
+/// Requests under way on one QUIC connection.
+pub const QUIC_STREAMS_MAX: u32 = 256;
+/// Largest request on a stream, head and body, in bytes: the largest lookup and order fit.
+pub const QUIC_REQUEST_BYTES_MAX: usize = 640 * 1024;
+/// What a client may send beyond what was read, of one stream and of a connection, in bytes.
+pub const QUIC_STREAM_BYTES: u32 = 256 * 1024;
+pub const QUIC_CONNECTION_BYTES: u32 = 4 * 1024 * 1024;
+/// Handshakes begun and not taken up.
+pub const QUIC_HANDSHAKES_MAX: usize = 1_024;
+/// A connection from which nothing at all comes for so many milliseconds is gone.
+pub const QUIC_IDLE_MAX: u32 = 60_000;
 /// Parts of one page of what is to be recovered; each has some 200 KiB at most.
 pub const RECOVERY_PARTS_PAGE: usize = 32;
 /// How often the log says how far a checkpoint is that is being written or read.
@@ -126,4 +137,6 @@ pub const CHECKPOINT_PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 const _: () = assert!(WATCH_INTERVAL.as_secs() * 2 < LEDGER_LAG_MAX.as_secs());
 const _: () = assert!(ORDER_GROUP_COMMANDS_MAX <= pannier_protocol::limits::MESSAGE_CHANGES_MAX);
 const _: () = assert!(APPLY_STEPS_MAX <= APPLY_QUEUE_STEPS);
+const _: () = assert!(QUIC_REQUEST_BYTES_MAX > pannier_protocol::limits::LOOKUP_BYTES_MAX);
+const _: () = assert!(QUIC_REQUEST_BYTES_MAX > pannier_protocol::limits::ORDER_BYTES_MAX);
 const _: () = assert!(PATH_BYTES_MAX <= HTTP1_BUFFER_BYTES_MAX);

@@ -59,6 +59,8 @@ pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) http_requests: Family<OfRequest, Counter>,
     pub(crate) http_connections: Gauge,
+    pub(crate) quic_connections: Gauge,
+    pub(crate) quic_refused: Family<OfReason, Counter>,
     pub(crate) event_streams: Gauge,
     pub(crate) lookup_duration: Histogram,
     pub(crate) lookup_lines: Family<OfStatus, Counter>,
@@ -100,6 +102,8 @@ impl Metrics {
             registry: Registry::with_prefix("pannier"),
             http_requests: Family::default(),
             http_connections: Gauge::default(),
+            quic_connections: Gauge::default(),
+            quic_refused: Family::default(),
             event_streams: Gauge::default(),
             // 20 us to 40 ms: a lookup in memory, up to 500 lines of it.
             lookup_duration: Histogram::new(exponential_buckets(0.000_02, 2.0, 12)),
@@ -144,6 +148,8 @@ impl Metrics {
         let (requests, lines) = (self.http_requests.clone(), self.lookup_lines.clone());
         r.register("http_requests", "Requests by documented path and outcome", requests);
         r.register("http_connections_count", "Open connections", self.http_connections.clone());
+        r.register("quic_connections_count", "Open QUIC connections", self.quic_connections.clone());
+        r.register("quic_refused", "Connections and streams without a request", self.quic_refused.clone());
         r.register("event_stream_count", "Open streams of order events", self.event_streams.clone());
         r.register("lookup_duration_seconds", "Answering, without waiting", self.lookup_duration.clone());
         r.register("lookup_lines", "Lines answered, by status", lines);
@@ -234,7 +240,7 @@ mod tests {
         assert!(page.ends_with("# EOF\n"));
         let names = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let names: Vec<(&str, &str)> = names.map(|rest| rest.split_once(' ').unwrap()).collect();
-        assert_eq!(names.len(), 34);
+        assert_eq!(names.len(), 36);
         let units = ["count", "seconds", "milliseconds", "bytes", "position", "state"];
         for (name, kind) in names {
             assert!(name.starts_with("pannier_"), "{name}");

@@ -13,6 +13,7 @@ use crate::feed;
 use crate::http::{Api, Server};
 use crate::orders::Committer;
 use crate::progress::{Progress, Snapshot, State};
+use crate::quic::{Listener, QuicError};
 use crate::shutdown::{Failure, Tasks};
 
 /// Time for tasks to end beyond what requests under way are given.
@@ -25,6 +26,8 @@ pub enum StartError {
     Config(#[from] ConfigError),
     #[error("cannot listen on {address}: {source}; is another process using it?")]
     Listen { address: SocketAddr, source: std::io::Error },
+    #[error("{reason}")]
+    Quic { reason: String },
 }
 
 /// A running node. Dropping it does not stop it: call [`Node::stop`], or [`Handle::stop`] and [`Node::run`].
@@ -42,6 +45,7 @@ pub struct Handle {
     committer: Arc<OnceLock<Committer>>,
     http_addr: SocketAddr,
     operator_addr: SocketAddr,
+    quic_addr: Option<SocketAddr>,
 }
 
 impl Node {
@@ -70,12 +74,15 @@ impl Node {
         for (_, server) in bound {
             tasks.spawn("http", server.run());
         }
+        let quic_addr =
+            listen_quic(&app, &tasks).map_err(|error| StartError::Quic { reason: error.to_string() })?;
         app.addresses.set((http_addr, operator_addr)).expect("a node listens once");
         tasks.spawn("feed", feed::run(Arc::clone(&app), tasks.clone()));
         tasks.spawn("readiness", show_readiness(Arc::clone(&app), tasks.clone()));
         tracing::info!(%http_addr, %operator_addr, "listening");
         let progress = app.progress.clone();
-        let handle = Handle { tasks: tasks.clone(), progress, committer, http_addr, operator_addr };
+        let handle =
+            Handle { tasks: tasks.clone(), progress, committer, http_addr, operator_addr, quic_addr };
         Ok(Self { tasks, handle, grace })
     }
 
@@ -85,6 +92,11 @@ impl Node {
 
     pub fn http_addr(&self) -> SocketAddr {
         self.handle.http_addr
+    }
+
+    /// Where it answers QUIC, if it does.
+    pub fn quic_addr(&self) -> Option<SocketAddr> {
+        self.handle.quic_addr
     }
 
     /// As [`Handle::operator_addr`].
@@ -140,6 +152,15 @@ impl Handle {
     pub fn stop(&self) {
         self.tasks.stop();
     }
+}
+
+fn listen_quic(app: &Arc<App>, tasks: &Tasks) -> Result<Option<SocketAddr>, QuicError> {
+    let Some(listener) = Listener::bind(app, tasks)? else { return Ok(None) };
+    let address = app.config.quic.listen;
+    let address = listener.address().map_err(|source| QuicError::Listen { address, source })?;
+    tasks.spawn("quic", listener.run());
+    tracing::info!(quic_addr = %address, "listening");
+    Ok(Some(address))
 }
 
 /// Readiness is taken away with the word to stop, so that a balancer looks elsewhere while requests under way

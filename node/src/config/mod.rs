@@ -33,6 +33,7 @@ pub struct Config {
     pub node: NodeIdentity,
     pub nats: Nats,
     pub http: Http,
+    pub quic: Quic,
     pub operator: Operator,
     pub lookup: Lookup,
     pub orders: Orders,
@@ -75,6 +76,20 @@ pub struct Http {
     pub body_timeout: Duration,
     /// What a caller may do as long as there is no authentication.
     pub anyone_scopes: BTreeSet<Scope>,
+}
+
+/// The API of checkout over QUIC; off without a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quic {
+    /// UDP. Port 0: any free one.
+    pub listen: SocketAddr,
+    /// As `http.insecure_listen`.
+    pub insecure_listen: bool,
+    /// PEM: the node's certificate, and those between it and the authority that clients trust.
+    pub certificate: PathBuf,
+    /// PEM, of the certificate.
+    pub key: PathBuf,
 }
 
 /// The listener of operators, who decide for all nodes: never that of lookups.
@@ -192,6 +207,13 @@ impl Default for PriceHolds {
     }
 }
 
+impl Default for Quic {
+    fn default() -> Self {
+        let (certificate, key) = (PathBuf::new(), PathBuf::new());
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8443)), insecure_listen: false, certificate, key }
+    }
+}
+
 impl Default for Checkpoint {
     fn default() -> Self {
         Self { folder: PathBuf::new(), interval: Duration::from_secs(15 * 60), kept: CHECKPOINTS_KEPT_MIN }
@@ -220,6 +242,10 @@ impl Config {
             }
         }
         local("http", self.http.listen, self.http.insecure_listen)?;
+        local("quic", self.quic.listen, self.quic.insecure_listen)?;
+        if self.quic.certificate.as_os_str().is_empty() != self.quic.key.as_os_str().is_empty() {
+            return refuse("quic.key", "certificate and key come together: give both, or neither");
+        }
         local("operator", self.operator.listen, self.operator.insecure_listen)?;
         count("http.connections", self.http.connections, HTTP_CONNECTIONS_MAX)?;
         count("lookup.in_flight", self.lookup.in_flight, LOOKUPS_IN_FLIGHT_MAX)?;

@@ -35,8 +35,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use admission::Admission;
-use events::Answer;
+pub(crate) use events::Answer;
+pub(crate) use refusal::Refusal;
 use service::Connection;
+pub(crate) use service::{refused, respond_whole as respond};
 
 use crate::app::App;
 use crate::config::Config;

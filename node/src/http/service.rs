@@ -50,6 +50,16 @@ where
     finish(app, route.map_or("none", Route::path), result, context)
 }
 
+/// The same of a transport that has no streams of events.
+pub(crate) async fn respond_whole(app: &App, request: Request<Full<Bytes>>) -> Response<Answer> {
+    respond(app, &Connection::default(), request).await
+}
+
+/// What came is no request.
+pub(crate) fn refused(app: &App, refusal: Refusal) -> Response<Answer> {
+    finish(app, "none", Err(refusal), Context::of(&http::HeaderMap::new()))
+}
+
 /// Counts the request, and makes a refusal its problem document.
 pub(super) fn finish<A: From<Full<Bytes>>>(
     app: &App,

@@ -1,0 +1,55 @@
+//! Certificate, key and transport of the listener.
+
+use std::fmt::Display;
+use std::path::Path;
+use std::sync::Arc;
+
+use pannier_protocol::frame::ALPN;
+use quinn::crypto::rustls::QuicServerConfig;
+use quinn::{ServerConfig, TransportConfig, VarInt};
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::QuicError;
+use crate::config::Quic;
+use crate::limits::{
+    QUIC_CONNECTION_BYTES, QUIC_HANDSHAKES_MAX, QUIC_IDLE_MAX, QUIC_STREAM_BYTES, QUIC_STREAMS_MAX,
+};
+
+pub(super) fn server(config: &Quic) -> Result<ServerConfig, QuicError> {
+    let file = |key, file: &Path, error: &dyn Display| QuicError::File {
+        key,
+        file: file.to_owned(),
+        reason: error.to_string(),
+    };
+    let (certificate, key) = (&config.certificate, &config.key);
+    let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = chain.map_err(|error| file("certificate", certificate, &error))?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| file("key", key, &error))?;
+    let tls = |error: &dyn Display| QuicError::Tls { reason: error.to_string() };
+    let mut server = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| tls(&error))?
+        .with_no_client_auth()
+        .with_single_cert(chain, secret)
+        .map_err(|error| tls(&error))?;
+    server.alpn_protocols = vec![ALPN.to_vec()];
+    let crypto = QuicServerConfig::try_from(server).map_err(|error| tls(&error))?;
+    let mut server = ServerConfig::with_crypto(Arc::new(crypto));
+    server.transport_config(Arc::new(transport())).max_incoming(QUIC_HANDSHAKES_MAX);
+    Ok(server)
+}
+
+fn transport() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(VarInt::from_u32(QUIC_STREAMS_MAX))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .stream_receive_window(VarInt::from_u32(QUIC_STREAM_BYTES))
+        .receive_window(VarInt::from_u32(QUIC_CONNECTION_BYTES))
+        .send_window(u64::from(QUIC_CONNECTION_BYTES))
+        .datagram_receive_buffer_size(None)
+        .max_idle_timeout(Some(VarInt::from_u32(QUIC_IDLE_MAX).into()));
+    transport
+}
