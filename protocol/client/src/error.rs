@@ -8,7 +8,10 @@ use pannier_protocol::codec::EncodeError;
 
 /// Why a text is no address of a node.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no address of a node; write it as in \"http://127.0.0.1:8080\"")]
+#[error(
+    "{text:?} is no address of a node; write it as in \"http://127.0.0.1:8080\", or as in \"quic://pannier-1:8443\" together with \
+     the PEM of the authority that its certificate is of"
+)]
 pub struct AddressError {
     pub(crate) text: String,
 }
@@ -22,7 +25,7 @@ pub enum SendError {
     Unreachable {
         address: String,
         #[source]
-        source: hyper_util::client::legacy::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     #[error("the connection to {address} broke within the answer; ask again")]
     Broken {
@@ -50,6 +53,8 @@ pub enum CallError {
         /// Of a `Retry-After` header.
         retry_after: Option<Duration>,
     },
+    #[error("{address} is for checkout; operators are answered over HTTP")]
+    NoOperators { address: String },
     #[error("status {status} without a problem document; is this a node?")]
     Status { status: u16 },
     #[error("the answer cannot be read; the node may be newer than this client")]
@@ -74,7 +79,7 @@ impl CallError {
                     | ErrorCode::LedgerUnavailable
             ),
             Self::Status { status } => *status >= 500,
-            Self::Encode(_) | Self::Answer(_) => false,
+            Self::Encode(_) | Self::Answer(_) | Self::NoOperators { .. } => false,
         }
     }
 }

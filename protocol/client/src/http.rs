@@ -27,11 +27,13 @@ pub struct Options {
     pub deadline: Duration,
     /// Of lookups; answers come in the same.
     pub encoding: Encoding,
+    /// For QUIC: PEM of the authorities whose certificates are trusted.
+    pub authority: Option<Vec<u8>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { deadline: REQUEST_DEADLINE, encoding: Encoding::Json }
+        Self { deadline: REQUEST_DEADLINE, encoding: Encoding::Json, authority: None }
     }
 }
 
@@ -183,7 +185,7 @@ impl HttpClient {
             .client
             .request(request.map(Full::new))
             .await
-            .map_err(|source| SendError::Unreachable { address: address(), source })?;
+            .map_err(|source| SendError::Unreachable { address: address(), source: Box::new(source) })?;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|source| {
             if source.is::<LengthLimitError>() {

@@ -1,6 +1,5 @@
-//! Client of Pannier nodes: one module a transport, all with the same calls, so that a caller changes
-//! transport by changing the type that it makes. HTTP is [`HttpClient`]; QUIC will stand beside it as
-//! `quic`, and shares [`CallError`].
+//! Client of Pannier nodes: one module a transport, [`HttpClient`] and [`QuicClient`], with the same calls.
+//! [`NodeClient`] is whichever an address names, so that a caller changes transport by changing the address.
 //!
 //! A transport asks one node once: one that retried by itself would hide which node answered and double the
 //! load of one that is behind. [`Nodes`] is what retries, on the next node; every call of it can be repeated
@@ -9,8 +8,12 @@
 mod error;
 mod http;
 pub mod limits;
+mod node;
 mod nodes;
+mod quic;
 
 pub use error::{AddressError, CallError, ReadyError, SendError};
 pub use http::{HttpClient, Options};
+pub use node::NodeClient;
 pub use nodes::Nodes;
+pub use quic::QuicClient;

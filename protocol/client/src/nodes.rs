@@ -13,13 +13,14 @@ use pannier_protocol::api::{LookupAnswer, LookupRequest, OrderAnswer, OrderReque
 use pannier_protocol::{ChannelId, IdempotencyKey, OrderId};
 
 use crate::error::{AddressError, CallError};
-use crate::http::{HttpClient, Options};
+use crate::http::Options;
 use crate::limits::{RETRY_PAUSE_MAX, RETRY_PAUSE_MIN};
+use crate::node::NodeClient;
 
-/// Nodes by their HTTP addresses. Cheap to clone; clones share their connections and which node they keep to.
+/// Nodes by their addresses. Cheap to clone; clones share their connections and which node they keep to.
 #[derive(Debug, Clone)]
 pub struct Nodes {
-    nodes: Arc<[HttpClient]>,
+    nodes: Arc<[NodeClient]>,
     preferred: Arc<AtomicUsize>,
 }
 
@@ -31,13 +32,13 @@ enum Tried<T> {
 }
 
 impl Nodes {
-    /// At least one address, as for [`HttpClient::new`]; the options hold for each try.
+    /// At least one address, as for [`NodeClient::new`]; the options hold for each try.
     pub fn new<'a>(
         addresses: impl IntoIterator<Item = &'a str>,
         options: &Options,
     ) -> Result<Self, AddressError> {
         let nodes: Result<Arc<[_]>, _> =
-            addresses.into_iter().map(|address| HttpClient::new(address, options.clone())).collect();
+            addresses.into_iter().map(|address| NodeClient::new(address, options.clone())).collect();
         let nodes = nodes?;
         if nodes.is_empty() {
             return Err(AddressError { text: String::new() });
@@ -70,7 +71,7 @@ impl Nodes {
         patience: Duration,
     ) -> Result<OrderAnswer, CallError> {
         let try_on = |node| async move {
-            let answer = HttpClient::place_order(node, key, order).await?;
+            let answer = NodeClient::place_order(node, key, order).await?;
             let pending = answer.state == OrderState::Pending;
             Ok(if pending { Tried::Pending(answer) } else { Tried::Done(answer) })
         };
@@ -82,7 +83,7 @@ impl Nodes {
         self.until_answered(patience, |node| async move { Ok(Tried::Done(node.order(order).await?)) }).await
     }
 
-    /// What happened to orders, of [`HttpClient::events`]; the addresses are those of operators' listeners.
+    /// What happened to orders, of [`NodeClient::events`]; the addresses are those of operators' listeners.
     pub async fn events(
         &self,
         channel: Option<&ChannelId>,
@@ -91,14 +92,14 @@ impl Nodes {
         patience: Duration,
     ) -> Result<EventPage, CallError> {
         let try_on =
-            |node| async move { Ok(Tried::Done(HttpClient::events(node, channel, after, count).await?)) };
+            |node| async move { Ok(Tried::Done(NodeClient::events(node, channel, after, count).await?)) };
         self.until_answered(patience, try_on).await
     }
 
     async fn until_answered<'a, T, F>(
         &'a self,
         patience: Duration,
-        try_on: impl Fn(&'a HttpClient) -> F,
+        try_on: impl Fn(&'a NodeClient) -> F,
     ) -> Result<T, CallError>
     where
         F: Future<Output = Result<Tried<T>, CallError>>,

@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in helpers too")]
 
+mod authority;
 mod cases;
 mod checkpoints;
 mod demo;
 mod files;
 mod node;
 mod python;
+mod quic;
 mod sim;
 mod sink;
 mod streams;

@@ -123,8 +123,10 @@ async fn run_once(args: &Args, binary: &Path, grouping: Grouping) -> anyhow::Res
     let environment = if grouping == Grouping::Single { &grouped[..] } else { &[] };
     let mut node = NodeProcess::start("bench", &pannier, &server.url(), environment, folder.path())?;
     node.ready(READY_MAX).await?;
-    let client =
-        HttpClient::new(node.address(), Options { deadline: READY_MAX, encoding: Encoding::MessagePack })?;
+    let client = HttpClient::new(
+        node.address(),
+        Options { deadline: READY_MAX, encoding: Encoding::MessagePack, ..Options::default() },
+    )?;
     for as_of in &loaded {
         let at = client.get(&format!("/v1/price-availability/B-0000?quantity=1&at_least={as_of}")).await?;
         ensure!(at.status().is_success(), "the node is not at {as_of}: {}", at.status());

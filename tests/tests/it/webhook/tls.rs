@@ -1,13 +1,9 @@
 //! Deliveries over TLS, to whom the certificates of the system name and to nobody else.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use pannier::stage::Process;
-use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
@@ -15,41 +11,17 @@ use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
 use super::processes::program;
 use super::{Receiver, Reply, check, has_all, place, steps};
+use crate::authority::{Authority, Issued};
 use crate::node::checkout::checkout;
 
-/// Who issues certificates.
-struct Authority {
-    certificate: Certificate,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let mut terms = CertificateParams::new(Vec::new()).unwrap();
-        terms.distinguished_name.push(DnType::CommonName, name);
-        terms.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let certificate = terms.self_signed(&key).unwrap();
-        Self { certificate, issuer: Issuer::new(terms, key) }
-    }
-
-    /// A server that is known by this name.
-    fn server(&self, name: &str) -> TlsAcceptor {
-        let key = KeyPair::generate().unwrap();
-        let terms = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let certificate = terms.signed_by(&key, &self.issuer).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()));
-        let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-        let config = config.with_single_cert(vec![certificate.der().clone()], key.into()).unwrap();
-        Arc::new(config).into()
-    }
-
-    fn write(&self, file: &Path) {
-        let text = STANDARD.encode(self.certificate.der());
-        let text = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
-        std::fs::write(file, text).unwrap();
-    }
+/// A server that is known by this name.
+fn server(authority: &Authority, name: &str) -> TlsAcceptor {
+    let Issued { certificate, key } = authority.issue(name);
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()));
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+    let config = config.with_single_cert(vec![certificate.der().clone()], key.into()).unwrap();
+    Arc::new(config).into()
 }
 
 #[tokio::test]
@@ -67,10 +39,10 @@ async fn only_a_receiver_with_a_trusted_certificate_of_its_name_is_told() {
     .enumerate()
     {
         let folder = running.test.folder.path().join(format!("webhook-{at}"));
-        let receiver = Receiver::start_tls(|_, _| Reply::Status(200), authority.server(name)).await;
+        let receiver = Receiver::start_tls(|_, _| Reply::Status(200), server(authority, name)).await;
         let mut program = program(&running, &receiver, &folder);
         let certificates = folder.join("trusted.pem");
-        trusted.write(&certificates);
+        std::fs::write(&certificates, trusted.pem()).unwrap();
         let certificates = certificates.to_str().unwrap().to_owned();
         program.environment.push(("SSL_CERT_FILE".to_owned(), certificates));
         let process = Process::start("webhook", program, &folder).unwrap();
