@@ -154,6 +154,8 @@ async fn a_node_that_stops_finishes_what_is_under_way() {
     let (run, ..) = checkout_with(listening).await;
     let quic = QuicClient::new(&address(&run), certified.options()).unwrap();
     quic.lookup(&lookup("1")).await.unwrap();
+    let hasty = Options { deadline: Duration::from_millis(500), ..certified.options() };
+    let hasty = QuicClient::new(&address(&run), hasty).unwrap();
     // Waits in the node, for a position that the ledger reaches once something is published.
     let end = run.node.handle().progress().borrow().applied.ledger;
     let mut waiting = lookup("1");
@@ -173,7 +175,7 @@ async fn a_node_that_stops_finishes_what_is_under_way() {
     // Either it was answered, or told that it cannot be: never cut.
     assert!(matches!(&outcome, Ok(_) | Err(CallError::Problem { .. })), "{outcome:?}");
     run.node.run().await.unwrap();
-    let error = quic.lookup(&lookup("1")).await.unwrap_err();
+    let error = hasty.lookup(&lookup("1")).await.unwrap_err();
     assert!(error.is_passing(), "{error:?}");
 }
 
