@@ -8,13 +8,14 @@ use pannier_core::catalog::{Catalog, CatalogReader};
 use pannier_core::dictionary::Dictionary;
 use pannier_core::freshness::Board;
 use pannier_core::gate::GateMode;
-use pannier_core::intake::HeldPrice;
 use pannier_core::ledger::{Ledger, LedgerReader};
-use pannier_core::lookup::{Caller, Lookup, LookupRefusal};
-use pannier_protocol::api::{LookupAnswer, LookupRequest};
+use pannier_core::live::LiveAnswer;
+use pannier_core::lookup::{Caller, Lookup, LookupRefusal, Promised};
+use pannier_protocol::api::LookupRequest;
 use pannier_protocol::{Incarnation, Timestamp};
 use tokio::sync::Semaphore;
 
+use crate::asking::Asker;
 use crate::checkpoint::Standing;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
@@ -58,6 +59,8 @@ pub(crate) struct App {
     /// Set with the tables.
     pub(crate) leader: OnceLock<Leader>,
     /// Set with the tables.
+    pub(crate) asker: OnceLock<Asker>,
+    /// Set with the tables.
     pub(crate) committer: Arc<OnceLock<Committer>>,
     /// Set with the tables.
     pub(crate) operators: OnceLock<OperatorDesk>,
@@ -92,6 +95,7 @@ impl App {
             operator_openapi: openapi::operator::document(),
             tables: OnceLock::new(),
             leader: OnceLock::new(),
+            asker: OnceLock::new(),
             committer: Arc::default(),
             operators: OnceLock::new(),
             price_holds: PriceHolds::load(&config.price_holds)?,
@@ -121,14 +125,15 @@ impl Tables {
         (Self::of(dictionary, board, &ledger, &catalog), ledger, catalog)
     }
 
-    /// With the prices that can be promised, by the place of their lines.
+    /// With what comes up beside the answer; `live`: what sources said when they were asked.
     pub(crate) fn promise(
         &self,
         request: &LookupRequest,
         now: Timestamp,
         caller: Caller,
-    ) -> Result<(LookupAnswer, Vec<(usize, HeldPrice)>), LookupRefusal> {
+        live: &[Arc<LiveAnswer>],
+    ) -> Result<Promised, LookupRefusal> {
         let Self { dictionary, ledger, catalog, .. } = self;
-        Lookup { ledger, catalog, dictionary }.promise(request, now, caller)
+        Lookup { ledger, catalog, dictionary }.promise(request, now, caller, live)
     }
 }

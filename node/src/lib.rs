@@ -2,6 +2,7 @@
 //! operators how it is. Everything that decides something lives in `pannier-core`.
 
 mod app;
+mod asking;
 mod checkpoint;
 pub mod clock;
 pub mod config;

@@ -46,6 +46,16 @@ pub const LOOKUPS_IN_FLIGHT_MAX: usize = 65_536;
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(600);
 pub const AT_LEAST_WAIT_MAX: Duration = Duration::from_secs(30);
 
+/// Bounds of what `[ask]` may set.
+pub const ASK_IN_FLIGHT_MAX: usize = 1_024;
+pub const ASK_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Live questions in a row without a usable reply after which a source is left alone, first and at most for how long.
+pub const ASK_FAILURES_MAX: u32 = 5;
+pub const ASK_OPEN_MIN: Duration = Duration::from_secs(1);
+pub const ASK_OPEN_MAX: Duration = Duration::from_secs(30);
+/// So long before the question a source may have been read for its reply: clocks differ.
+pub const ASK_READ_EARLIER_MAX_MS: u64 = 1_000;
+
 /// HTTP/2: concurrent streams of a connection, size of its header list, resets before it is closed.
 pub const HTTP2_STREAMS_MAX: u32 = 128;
 pub const HTTP2_HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;

@@ -46,6 +46,11 @@ pub(crate) struct OfEffect {
     pub(crate) outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct OfOutcome {
+    pub(crate) outcome: &'static str,
+}
+
 /// The label is configuration, not a request's: a source is a system of the tenant, and chains are bounded.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct OfSource {
@@ -66,6 +71,10 @@ pub(crate) struct Metrics {
     pub(crate) lookup_lines: Family<OfStatus, Counter>,
     pub(crate) lookups_in_flight: Gauge,
     pub(crate) at_least_waiting: Gauge,
+    pub(crate) ask_questions: Family<OfOutcome, Counter>,
+    pub(crate) ask_joined: Counter,
+    pub(crate) ask_waiting: Gauge,
+    pub(crate) ask_duration: Histogram,
     pub(crate) entries_applied: Family<OfStream, Counter>,
     pub(crate) entries_dropped: Family<OfReason, Counter>,
     pub(crate) effects: Family<OfEffect, Counter>,
@@ -110,6 +119,11 @@ impl Metrics {
             lookup_lines: Family::default(),
             lookups_in_flight: Gauge::default(),
             at_least_waiting: Gauge::default(),
+            ask_questions: Family::default(),
+            ask_joined: Counter::default(),
+            ask_waiting: Gauge::default(),
+            // 1 ms to 8 s.
+            ask_duration: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             entries_applied: Family::default(),
             entries_dropped: Family::default(),
             effects: Family::default(),
@@ -155,6 +169,14 @@ impl Metrics {
         r.register("lookup_lines", "Lines answered, by status", lines);
         r.register("lookup_in_flight_count", "Lookups under way", self.lookups_in_flight.clone());
         r.register("lookup_waiting_count", "Lookups that wait for at_least", self.at_least_waiting.clone());
+        r.register(
+            "ask_question",
+            "Live questions to sources, by what came of them",
+            self.ask_questions.clone(),
+        );
+        r.register("ask_joined", "Lines that waited for a question under way", self.ask_joined.clone());
+        r.register("ask_waiting_count", "Lookups that wait for a source", self.ask_waiting.clone());
+        r.register("ask_duration_seconds", "From a live question to its end", self.ask_duration.clone());
         r.register("entry_applied", "Entries taken from a stream", self.entries_applied.clone());
         r.register("entry_dropped", "Entries or parts without effect", self.entries_dropped.clone());
         r.register("effect_published", "Review entries and resync requests", self.effects.clone());
@@ -225,6 +247,7 @@ mod tests {
         for family in [&metrics.checkpoints_failed, &metrics.checkpoints_refused] {
             family.get_or_create(&OfReason { reason: "busy" }).inc();
         }
+        metrics.ask_questions.get_or_create(&OfOutcome { outcome: "answered" }).inc();
         metrics.effects.get_or_create(&OfEffect { effect: "review", outcome: "known" }).inc();
         for family in [&metrics.entries_applied, &metrics.consumer_restarts] {
             family.get_or_create(&OfStream { stream: "ledger" }).inc();
@@ -240,7 +263,7 @@ mod tests {
         assert!(page.ends_with("# EOF\n"));
         let names = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let names: Vec<(&str, &str)> = names.map(|rest| rest.split_once(' ').unwrap()).collect();
-        assert_eq!(names.len(), 36);
+        assert_eq!(names.len(), 40);
         let units = ["count", "seconds", "milliseconds", "bytes", "position", "state"];
         for (name, kind) in names {
             assert!(name.starts_with("pannier_"), "{name}");

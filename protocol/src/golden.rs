@@ -17,6 +17,7 @@ use crate::api::{
     ErrorCode, HoldAnswer, LookupAnswer, LookupRequest, OrderAnswer, Problem, decode_answer, decode_hold,
     decode_lookup, decode_order,
 };
+use crate::ask::{Asked, Question, Reply, Says};
 use crate::codec::{decode, decode_envelope, encode, encode_envelope};
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::order::{Command, Dispatch};
@@ -282,6 +283,23 @@ fn yesterdays_requests_and_answers_are_todays() {
     check_fixture("hold_request", decode_hold);
     check_fixture("hold_answer", decode_any::<HoldAnswer>);
     check_fixture("dispatch", decode_any::<Dispatch>);
+    check_fixture("question", Question::decode);
+    check_fixture("question_prices", Question::decode);
+    check_fixture("reply", decode_any::<Reply>);
+    check_fixture("reply_nothing", decode_any::<Reply>);
+}
+
+/// The reply shown is one to the question shown.
+#[test]
+fn the_reply_shown_answers_the_question_shown() {
+    let question: Question = check_example(blocks_of("json question").next().unwrap());
+    let text = blocks_of("json reply").next().unwrap();
+    let reply: Reply = decode(Encoding::Json, text.as_bytes(), MESSAGE_BYTES_MAX).unwrap();
+    let says = Reply::decode(Encoding::Json, text.as_bytes(), &reply.source, &question.about);
+    assert_eq!(says.as_ref(), Ok(&reply.says));
+    let Says::Rows(rows) = reply.says else { panic!("{text}") };
+    assert_eq!(rows.changes.len(), 1);
+    assert!(matches!(question.about, Asked::Stock(_)));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod as_of;
+pub mod ask;
 pub mod change;
 pub mod codec;
 pub mod decimal;

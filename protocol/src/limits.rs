@@ -17,6 +17,11 @@ pub const DEPTH_MAX: usize = 32;
 /// Largest snapshot chunk on the ledger, in bytes, so that orders pass between two of them.
 pub const LEDGER_CHUNK_BYTES_MAX: usize = 32 * 1024;
 
+/// Version of questions to sources, and of their replies.
+pub const ASK_VERSION: u16 = 1;
+/// Most price scopes in one question.
+pub const ASK_SCOPES_MAX: usize = 256;
+
 /// Longest id, in bytes of UTF-8.
 pub const ID_BYTES_MAX: usize = 64;
 /// SHA-256 in hex.

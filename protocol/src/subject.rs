@@ -178,6 +178,11 @@ impl Prefix {
         format!("{}.resync.{source}", self.0)
     }
 
+    /// Core NATS subject on which nodes ask the adapter of `source` what it has of a key right now; it replies.
+    pub fn ask(&self, source: &SourceId) -> String {
+        format!("{}.ask.{source}", self.0)
+    }
+
     /// The name of a stream of this deployment: `PNA_LEDGER` for the default prefix, else the prefix
     /// in capitals before it.
     pub fn stream(&self, name: &str) -> String {

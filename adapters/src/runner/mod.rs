@@ -23,6 +23,8 @@
 //!    It is told in broker time: convert what a clock of yours says by [`Desk::broker_time`] when you read it. The
 //!    runner measures how far this machine's clock is from the broker's, at its start and every half minute.
 //! 7. [`Runner::resync_requests`] and [`Runner::repeat`]: nodes ask for a chain again after a gap.
+//! 8. Where the source can be asked about one item at a time, [`Runner::questions`]: what nodes want to know right now,
+//!    because policy says `ask` and their tables are too old. A source that cannot leaves it out.
 //!
 //! ```no_run
 //! use pannier_adapters::runner::{CaughtUp, Runner, RunnerConfig, Submission};
@@ -64,6 +66,7 @@ mod drain;
 mod home;
 mod outbox;
 mod pack;
+mod questions;
 mod row_key;
 pub mod sink;
 mod store;
@@ -87,6 +90,7 @@ pub(crate) use clock::{at, now};
 pub use drain::{DrainError, Positions};
 pub(crate) use home::price_scope;
 pub use outbox::CaughtUp;
+pub use questions::{Question, Questions};
 pub use store::StoreError;
 pub(crate) use store::{decode, encode};
 pub use submit::{Review, Snapshot, Submission, priced, whole};
@@ -205,6 +209,14 @@ impl Runner {
     /// claimed yet are left out: drain first.
     pub fn tick(&self, caught_up: &CaughtUp) -> Result<(), StoreError> {
         outbox::push_ticks(&self.desk.store, &self.desk.source, caught_up, now())
+    }
+
+    /// What nodes want to know of this source right now. From here on they wait for its answers: take them up at once, or
+    /// [`Question::decline`] them.
+    pub async fn questions(&self, prefix: &Prefix) -> Result<Questions, async_nats::SubscribeError> {
+        let (broker, source) = (self.drain.broker.clone(), self.desk.source.clone());
+        let subscriber = broker.client().subscribe(prefix.ask(&source)).await?;
+        Ok(Questions { subscriber, broker, source })
     }
 
     /// Waits for a node that asks for chains again: the subjects that it names, all when it names none.

@@ -15,6 +15,7 @@ pub mod gate;
 pub mod intake;
 pub mod ledger;
 pub mod limits;
+pub mod live;
 pub mod lookup;
 pub mod quantity;
 pub mod quote;

@@ -50,6 +50,9 @@ pub const OFFERS_MAX: usize = 16;
 /// Entries of one line's schedule.
 pub const SCHEDULE_ENTRIES_MAX: usize = 64;
 
+/// Questions to sources that one basket may need.
+pub const QUESTIONS_MAX: usize = 64;
+
 /// How far ahead the end of a hold may lie when it is asked for, in milliseconds: a day.
 pub const HOLD_AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
 

@@ -19,9 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::Scope;
 use crate::limits::{
-    AT_LEAST_WAIT_MAX, CHECKPOINT_INTERVAL_MAX, CHECKPOINTS_KEPT_MAX, CHECKPOINTS_KEPT_MIN,
-    HTTP_CONNECTIONS_MAX, LOOKUPS_IN_FLIGHT_MAX, ORDER_GROUP_COMMANDS_MAX, PRICE_HOLD_KEYS_MAX,
-    PRICE_HOLD_LIFETIME_MAX, TIMEOUT_MAX,
+    ASK_IN_FLIGHT_MAX, ASK_WAIT_MAX, AT_LEAST_WAIT_MAX, CHECKPOINT_INTERVAL_MAX, CHECKPOINTS_KEPT_MAX,
+    CHECKPOINTS_KEPT_MIN, HTTP_CONNECTIONS_MAX, LOOKUPS_IN_FLIGHT_MAX, ORDER_GROUP_COMMANDS_MAX,
+    PRICE_HOLD_KEYS_MAX, PRICE_HOLD_LIFETIME_MAX, TIMEOUT_MAX,
 };
 
 pub use load::ConfigError;
@@ -36,6 +36,7 @@ pub struct Config {
     pub quic: Quic,
     pub operator: Operator,
     pub lookup: Lookup,
+    pub ask: Ask,
     pub orders: Orders,
     pub price_holds: PriceHolds,
     pub checkpoint: Checkpoint,
@@ -112,6 +113,17 @@ pub struct Lookup {
     /// How long a lookup waits to get to its `at_least`.
     #[serde(rename = "at_least_wait_ms", with = "millis")]
     pub at_least_wait: Duration,
+}
+
+/// Live questions to sources, where policy says `ask`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ask {
+    /// How long a lookup waits for a source's reply.
+    #[serde(rename = "wait_ms", with = "millis")]
+    pub wait: Duration,
+    /// Questions to one source at a time; more are not asked.
+    pub in_flight: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,6 +207,12 @@ impl Default for Lookup {
     }
 }
 
+impl Default for Ask {
+    fn default() -> Self {
+        Self { wait: Duration::from_millis(250), in_flight: 16 }
+    }
+}
+
 impl Default for Orders {
     fn default() -> Self {
         Self { group_commands: ORDER_GROUP_COMMANDS_MAX }
@@ -254,6 +272,8 @@ impl Config {
         time("http.header_timeout_ms", self.http.header_timeout, TIMEOUT_MAX)?;
         time("http.body_timeout_ms", self.http.body_timeout, TIMEOUT_MAX)?;
         time("lookup.at_least_wait_ms", self.lookup.at_least_wait, AT_LEAST_WAIT_MAX)?;
+        count("ask.in_flight", self.ask.in_flight, ASK_IN_FLIGHT_MAX)?;
+        time("ask.wait_ms", self.ask.wait, ASK_WAIT_MAX)?;
         self.price_holds.validate()?;
         self.checkpoint.validate()?;
         time("stop.grace_ms", self.stop.grace, TIMEOUT_MAX)

@@ -72,6 +72,8 @@ fn every_wrong_key_is_named() {
     check_refused("[lookup]\nin_flight = 65537", "lookup.in_flight: 65537 is not 1 to 65536");
     check_refused("[lookup]\nin_flight = 8\nbulk_in_flight = 9", "lookup.bulk_in_flight: 9 is not 1 to 8");
     check_refused("[lookup]\nat_least_wait_ms = 30001", "lookup.at_least_wait_ms: 30001 is not 1 to 30000");
+    check_refused("[ask]\nwait_ms = 5001", "ask.wait_ms: 5001 is not 1 to 5000");
+    check_refused("[ask]\nin_flight = 0", "ask.in_flight: 0 is not 1 to 1024");
     check_refused("[orders]\ngroup_commands = 0", "orders.group_commands: 0 is not 1 to 1024");
     check_refused(
         "[price_holds]\nlifetime_ms = 86400001",

@@ -30,6 +30,7 @@ pub(crate) use consume::Step;
 pub(crate) use leader::{Ends, Leader};
 
 use crate::app::App;
+use crate::asking::Asker;
 use crate::checkpoint::{Folder, Keeper};
 use crate::limits::{APPLY_QUEUE_STEPS, RETRY_PAUSE, WISHES_QUEUE};
 use crate::members;
@@ -93,7 +94,9 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
     };
     let begun = begin::folds(app, tasks, &broker, &streams, start.first).await?;
     let Some((tables, ledger, catalog, last)) = begun else { return Ok(()) };
-    if app.tables.set(tables).is_err() || app.leader.set(leader).is_err() {
+    let asker = Asker::new(broker.clone(), streams.prefix.clone(), &app.config.ask);
+    let set = app.asker.set(asker).is_ok() && app.leader.set(leader).is_ok();
+    if !set || app.tables.set(tables).is_err() {
         return Err("the feed of a node was started twice; this is a bug".to_owned());
     }
     let from = last.positions();

@@ -1,5 +1,6 @@
 //! One lookup from its bytes to its answer. Waiting happens before the lookup (body, `at_least`); the lookup
-//! itself is a computation without `.await`. Nothing is spawned: when the client hangs up, hyper drops the
+//! itself is a computation without `.await`. Where sources are to be asked it is done twice, and they are asked
+//! between the two. Nothing is spawned: when the client hangs up, hyper drops the
 //! future, and the lookup with it.
 
 use std::pin::pin;
@@ -10,7 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, Response};
 use http_body_util::Full;
 use hyper::body::Body;
-use pannier_core::lookup::Caller;
+use pannier_core::lookup::{Caller, Promised};
 use pannier_protocol::api::{Include, LineStatus, LookupRequest, Priority, decode_lookup};
 use pannier_protocol::limits::LOOKUP_BYTES_MAX;
 use pannier_protocol::{AsOf, Encoding, codec};
@@ -86,10 +87,25 @@ async fn answer(
         None => false,
     };
 
-    let began = Moment::now();
-    let may_explain = caller.has(Scope::Explain);
-    let now = app.clock.now();
-    let (mut answer, held) = tables.promise(request, now, Caller { may_explain })?;
+    let mut began = Moment::now();
+    let caller = Caller { may_explain: caller.has(Scope::Explain) };
+    let mut now = app.clock.now();
+    let mut promised = tables.promise(request, now, caller, &[])?;
+    let questions = std::mem::take(&mut promised.questions);
+    if !questions.is_empty()
+        && let Some(asker) = app.asker.get()
+    {
+        let waiting = &app.metrics.ask_waiting;
+        waiting.inc();
+        let counted = Counted(waiting);
+        let live = asker.ask(questions, now, &app.metrics).await;
+        drop(counted);
+        if !live.is_empty() {
+            (began, now) = (Moment::now(), app.clock.now());
+            promised = tables.promise(request, now, caller, &live)?;
+        }
+    }
+    let Promised { mut answer, held, .. } = promised;
     if let (Some(holds), Some(account)) = (holds, &request.account) {
         let buyer = Buyer { account, ship_to: request.ship_to.as_ref() };
         for (at, price) in held {

@@ -86,6 +86,9 @@ pub enum FreshnessState {
 pub struct Freshness {
     pub state: FreshnessState,
     pub age_ms: Option<u64>,
+    /// A source was asked for this reply, and what it said is in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub live: bool,
 }
 
 /// The worst of all chains consulted, a part of the line each.

@@ -24,9 +24,9 @@ pub use mark::{
     UnitBegin, UnitCommit,
 };
 pub use policy::{
-    CustomerKey, Defaults, ItemKeyKind, LevelPolicy, LevelRule, Ownership, OwnershipRule, PastBudget,
-    PastDue, Policy, PolicyDocument, PriceMoved, Rounding, Sourcing, SourcingMode, Staleness, StalenessRule,
-    StalenessTable, WarehouseKey,
+    CustomerKey, Defaults, InDoubt, ItemKeyKind, LevelPolicy, LevelRule, Ownership, OwnershipRule,
+    PastBudget, PastDue, Policy, PolicyDocument, PriceMoved, Rounding, Sourcing, SourcingMode, Staleness,
+    StalenessRule, StalenessTable, WarehouseKey,
 };
 pub use price::{
     Break, Cap, CapBasis, CapPast, CapRemoved, Method, ParentList, PriceKey, PriceRow, PriceScope,

@@ -122,7 +122,7 @@ pub struct Staleness {
     #[serde(deserialize_with = "bounded::<_, _, LIST_MAX>")]
     pub rules: Vec<StalenessRule>,
     /// What happens when a chain that was consulted is suspect.
-    pub suspect: PastBudget,
+    pub suspect: InDoubt,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,6 +133,9 @@ pub struct StalenessRule {
     pub class: Option<ClassId>,
     pub budget_ms: u64,
     pub past: PastBudget,
+    /// Of `ask`: what happens where the source gives no answer in time.
+    #[serde(default, skip_serializing_if = "InDoubt::is_refuse")]
+    pub unanswered: InDoubt,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,6 +152,25 @@ pub enum PastBudget {
     Serve,
     /// Do not answer.
     Refuse,
+    /// Ask the source about this key, for this reply only.
+    Ask,
+}
+
+/// What becomes of an answer that may be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InDoubt {
+    /// Answer, flagged.
+    Serve,
+    /// Do not answer.
+    #[default]
+    Refuse,
+}
+
+impl InDoubt {
+    fn is_refuse(&self) -> bool {
+        *self == Self::Refuse
+    }
 }
 
 /// How a line is spread over warehouses and days.

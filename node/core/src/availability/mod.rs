@@ -19,13 +19,14 @@ mod tests;
 
 use pannier_protocol::api::{Availability, AvailabilityStatus, ScheduleEntry, WarehouseAvailability};
 use pannier_protocol::change::{ItemStatus, SourcingMode};
-use pannier_protocol::{Decimal, LocalDate, Timestamp};
+use pannier_protocol::{Decimal, ItemId, LocalDate, Timestamp};
 
 use crate::catalog::{AccountContext, CatalogTables, ItemRecord, OrderUnit, PolicySet};
 use crate::dictionary::{Dictionary, WarehouseNo};
 use crate::freshness::Consulted;
 use crate::ledger::LedgerTables;
 use crate::limits::SCHEDULE_ENTRIES_MAX;
+use crate::live::LiveStock;
 use crate::quantity::Exact;
 use crate::sourcing::{self, Ladder, Need, Plan, Position, Sourced, Taking};
 
@@ -56,6 +57,8 @@ pub struct StockQuestion<'a> {
     pub today: LocalDate,
     /// Holds that end until then count nothing.
     pub now: Timestamp,
+    /// What sources said when they were asked, in place of their tables.
+    pub live: &'a [LiveStock],
 }
 
 /// What can be promised of a line. It takes nothing until [`Promise::take`].
@@ -111,6 +114,12 @@ pub fn promise(question: &StockQuestion<'_>, taken: &Taken) -> Promise {
         flags: reader.flags,
         takings: line.takings(&ladders, &plan),
     }
+}
+
+/// The items whose stock a line rests on: the item itself, or the components of a kit.
+pub(crate) fn stocked(catalog: &CatalogTables, item: &ItemRecord) -> Vec<ItemId> {
+    let ingredients = recipe(catalog, item, &mut Consulted::default());
+    ingredients.iter().map(|ingredient| ingredient.item.record().id.clone()).collect()
 }
 
 /// How the lines of an account are spread.

@@ -8,12 +8,13 @@ use pannier_protocol::{LocalDate, SourceId, Timestamp, WarehouseId};
 
 use super::StockQuestion;
 use crate::catalog::{ItemRecord, PolicySet};
-use crate::dictionary::{Dictionary, WarehouseNo};
+use crate::dictionary::{Dictionary, ItemNo, WarehouseNo};
 use crate::freshness::{Consulted, RowFacts};
 use crate::ledger::{
     CellLots, CellRows, ItemPromises, ItemStock, LedgerTables, PositionTerms, SafetyStock, StockCell,
     StockChain, SupplyLine,
 };
+use crate::live::LiveStock;
 use crate::rows::RowVersion;
 use crate::sourcing::Position;
 
@@ -24,6 +25,7 @@ pub(super) struct Reader<'a> {
     dictionary: &'a Dictionary,
     today: LocalDate,
     now: Timestamp,
+    live: &'a [LiveStock],
     pub(super) consulted: Consulted,
     pub(super) flags: Flags,
 }
@@ -52,6 +54,7 @@ impl<'a> Reader<'a> {
             dictionary: question.dictionary,
             today: question.today,
             now: question.now,
+            live: question.live,
             consulted: Consulted::default(),
             flags: Flags { owner_missing: question.ledger.chains.is_empty(), ..Flags::default() },
         }
@@ -61,32 +64,48 @@ impl<'a> Reader<'a> {
     /// there, so between the two it is subtracted twice, and never not at all.
     pub(super) fn records<'r>(&self, item: &'r ItemRecord) -> Records<'r> {
         let promises = self.ledger.promises.of(item.item);
-        let by_chain = self.ledger.chains.iter().map(|chain| chain.rows.find_item(item.item)).collect();
+        let of_chain = |chain: &StockChain| match self.live_of(chain, item.item) {
+            Some(live) => Some(Arc::clone(&live.stock)),
+            None => chain.rows.find_item(item.item),
+        };
+        let by_chain = self.ledger.chains.iter().map(of_chain).collect();
         Records { item, by_chain, promises }
+    }
+
+    fn live_of(&self, chain: &StockChain, item: ItemNo) -> Option<&'a LiveStock> {
+        self.live.iter().find(|live| live.item == item && live.chain.source == chain.source)
+    }
+
+    /// The chain that an item's rows come from: what its source said when it was asked, else its table.
+    fn chain(&self, at: usize, item: &ItemRecord) -> &'a StockChain {
+        let chain = &self.ledger.chains[at];
+        self.live_of(chain, item.item).map_or(chain, |live| &live.chain)
     }
 
     /// All warehouses where any source has the item or expects it. Their set rests on every chain that may
     /// add one.
     pub(super) fn warehouses(&mut self, records: &Records<'_>) -> Vec<WarehouseNo> {
         let class = records.item.class_id.as_ref();
-        let (ledger, policies) = (self.ledger, self.policies);
+        let policies = self.policies;
         for table in [Table::Stock, Table::Supply] {
             for owner in policies.owners(table, class) {
-                self.owner_chain(owner);
+                self.owner_chain(owner, records.item);
             }
             if policies.owner(table, None, class).is_none() {
-                ledger.chains.iter().for_each(|chain| self.consulted.note(&chain.status));
+                for at in 0..self.ledger.chains.len() {
+                    self.consulted.note(&self.chain(at, records.item).status);
+                }
             }
         }
         records.by_chain.iter().flatten().flat_map(|record| record.warehouses()).collect()
     }
 
-    fn owner_chain(&mut self, owner: &SourceId) -> Option<usize> {
+    fn owner_chain(&mut self, owner: &SourceId, item: &ItemRecord) -> Option<usize> {
         let Ok(at) = self.ledger.chains.binary_search_by(|chain| chain.source.cmp(owner)) else {
             self.flags.owner_missing = true;
             return None;
         };
-        self.consulted.note(&self.ledger.chains[at].status);
+        self.consulted.note(&self.chain(at, item).status);
         Some(at)
     }
 
@@ -98,13 +117,13 @@ impl<'a> Reader<'a> {
         warehouse: Option<&WarehouseId>,
         find: impl Fn(&'r ItemStock) -> Option<T>,
     ) -> Option<(T, &'a StockChain)> {
-        let (ledger, policies) = (self.ledger, self.policies);
         let found = |at: usize| records.by_chain[at].as_deref().and_then(&find);
-        if let Some(owner) = policies.owner(table, warehouse, records.item.class_id.as_ref()) {
-            let at = self.owner_chain(owner)?;
-            return Some((found(at)?, &ledger.chains[at]));
+        if let Some(owner) = self.policies.owner(table, warehouse, records.item.class_id.as_ref()) {
+            let at = self.owner_chain(owner, records.item)?;
+            return Some((found(at)?, self.chain(at, records.item)));
         }
-        for (at, chain) in ledger.chains.iter().enumerate() {
+        for at in 0..self.ledger.chains.len() {
+            let chain = self.chain(at, records.item);
             self.consulted.note(&chain.status);
             if let Some(rows) = found(at) {
                 return Some((rows, chain));

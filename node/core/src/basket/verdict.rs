@@ -2,7 +2,7 @@
 //! bound and the tenant's policy (semantics 3.2, 3.4).
 
 use pannier_protocol::api::{Freshness, FreshnessState, LineStatus, MaxStaleness};
-use pannier_protocol::change::{InvalidateMode, PastBudget, StalenessRule, StalenessTable};
+use pannier_protocol::change::{InDoubt, InvalidateMode, PastBudget, StalenessRule, StalenessTable};
 use pannier_protocol::{ClassId, Timestamp};
 
 use crate::availability::Flags;
@@ -14,8 +14,10 @@ use crate::freshness::Consulted;
 pub(crate) struct Budget {
     /// The tighter of the caller's bound and the tenant's budget; `None`: any age will do.
     pub(crate) budget_ms: Option<u64>,
-    past: PastBudget,
-    suspect: PastBudget,
+    past: InDoubt,
+    /// Past it the source is asked, and `past` is for where it says nothing.
+    pub(crate) asks: bool,
+    suspect: InDoubt,
 }
 
 /// Why policy does not let a part of a line be answered.
@@ -38,9 +40,15 @@ impl Budget {
         });
         let rule = rule(policies, table, class);
         let ruled = rule.map(|rule| rule.budget_ms);
+        let past = rule.map_or(InDoubt::Serve, |rule| match rule.past {
+            PastBudget::Serve => InDoubt::Serve,
+            PastBudget::Refuse => InDoubt::Refuse,
+            PastBudget::Ask => rule.unanswered,
+        });
         Self {
             budget_ms: asked.into_iter().chain(ruled).min(),
-            past: rule.map_or(PastBudget::Serve, |rule| rule.past),
+            past,
+            asks: rule.is_some_and(|rule| rule.past == PastBudget::Ask),
             suspect: policies.staleness.suspect,
         }
     }
@@ -49,8 +57,8 @@ impl Budget {
     pub(crate) fn not_loaded(&self) -> Result<(), Refused> {
         let detail = "a source that may know better has not sent its first snapshot";
         match self.suspect {
-            PastBudget::Serve => Ok(()),
-            PastBudget::Refuse => Err(Refused { status: LineStatus::NotLoaded, detail }),
+            InDoubt::Serve => Ok(()),
+            InDoubt::Refuse => Err(Refused { status: LineStatus::NotLoaded, detail }),
         }
     }
 
@@ -67,13 +75,13 @@ impl Budget {
         if standing.not_loaded {
             self.not_loaded()?;
         }
-        if consulted.chains().iter().any(|chain| chain.load().suspect) && self.suspect == PastBudget::Refuse {
+        if consulted.chains().iter().any(|chain| chain.load().suspect) && self.suspect == InDoubt::Refuse {
             return refused(
                 LineStatus::Suspect,
                 "a message of a source is missing; a snapshot was asked for",
             );
         }
-        if standing.freshness.state == FreshnessState::Stale && self.past == PastBudget::Refuse {
+        if standing.freshness.state == FreshnessState::Stale && self.past == InDoubt::Refuse {
             return refused(LineStatus::Stale, "the source was last read to its end too long ago");
         }
         Ok(standing.freshness)
@@ -97,7 +105,7 @@ impl Budget {
         let doubtful = flags.stale_unit || flags.owner_missing;
         let state = if doubtful { judged.state.max(FreshnessState::Stale) } else { judged.state };
         let age_ms = judged.age_ms.filter(|_| !flags.owner_missing);
-        Ok(Freshness { state, age_ms })
+        Ok(Freshness { state, age_ms, live: judged.live })
     }
 }
 

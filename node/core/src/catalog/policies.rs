@@ -1,8 +1,8 @@
 //! What the tenant decides by data, with what holds until they do.
 
 use pannier_protocol::change::{
-    CustomerKey, Defaults, ItemKeyKind, LevelPolicy, LevelRule, Ownership, PastBudget, PastDue,
-    PolicyDocument, PriceMoved, Rounding, Sourcing, SourcingMode, Staleness, Table, WarehouseKey,
+    CustomerKey, Defaults, InDoubt, ItemKeyKind, LevelPolicy, LevelRule, Ownership, PastDue, PolicyDocument,
+    PriceMoved, Rounding, Sourcing, SourcingMode, Staleness, Table, WarehouseKey,
 };
 use pannier_protocol::{ClassId, Currency, ListId, SourceId, WarehouseId, Zone};
 
@@ -41,7 +41,7 @@ impl Default for PolicySet {
                 level("promotion", CustomerKey::Promotion, ItemKeyKind::Any),
                 level("list", CustomerKey::List, ItemKeyKind::Any),
             ],
-            staleness: Staleness { rules: Vec::new(), suspect: PastBudget::Refuse },
+            staleness: Staleness { rules: Vec::new(), suspect: InDoubt::Refuse },
             sourcing: Sourcing { mode: SourcingMode::Split, horizon_days: 90, past_due: PastDue::Ignore },
             rounding: Rounding::HalfAway,
             business_zone: Zone::utc(),

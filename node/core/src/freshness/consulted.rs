@@ -58,10 +58,11 @@ impl Consulted {
     /// `budget_ms`, or whose source never said how old, is stale: a quiet source is not a fresh one. Without chains all is fresh, of age 0.
     pub fn standing(&self, now: Timestamp, budget_ms: Option<u64>) -> Standing {
         let mut state = FreshnessState::Fresh;
-        let (mut age_ms, mut not_loaded) = (Some(0), false);
+        let (mut age_ms, mut not_loaded, mut live) = (Some(0), false, false);
         for chain in &self.chains {
             let one = chain.freshness(now, budget_ms);
             state = state.max(one.state);
+            live |= one.live;
             age_ms = age_ms.zip(one.age_ms).map(|(worst, age): (u64, u64)| worst.max(age));
             if !chain.load().loaded {
                 // Ticks between the parts of its first snapshot do not make fresh what nobody sees yet.
@@ -72,21 +73,31 @@ impl Consulted {
         if self.invalidated.is_some() {
             state = FreshnessState::Invalidated;
         }
-        Standing { freshness: Freshness { state, age_ms }, invalidated: self.invalidated, not_loaded }
+        Standing { freshness: Freshness { state, age_ms, live }, invalidated: self.invalidated, not_loaded }
     }
 }
 
 impl ChainStatus {
     /// This chain alone; see [`Consulted::standing`].
     pub fn freshness(&self, now: Timestamp, budget_ms: Option<u64>) -> Freshness {
-        let chain = self.load();
+        let (chain, live) = (self.load(), self.asked_of().is_some());
         let age_ms = chain.caught_up_to.map(|at| now.millis_since(at));
-        let past = age_ms.is_none_or(|age| budget_ms.is_some_and(|budget| age > budget));
-        let state = match (chain.suspect, past) {
+        let state = match (chain.suspect, self.is_past(age_ms, budget_ms)) {
             (true, _) => FreshnessState::Suspect,
             (false, true) => FreshnessState::Stale,
             (false, false) => FreshnessState::Fresh,
         };
-        Freshness { state, age_ms }
+        Freshness { state, age_ms, live }
+    }
+
+    /// What was asked for this reply is as young as it can be had.
+    fn is_past(&self, age_ms: Option<u64>, budget_ms: Option<u64>) -> bool {
+        let past = age_ms.is_none_or(|age| budget_ms.is_some_and(|budget| age > budget));
+        past && self.asked_of().is_none()
+    }
+
+    /// Whether its source would have to be asked to answer within the budget.
+    pub(crate) fn wants_asking(&self, now: Timestamp, budget_ms: Option<u64>) -> bool {
+        self.is_past(self.load().caught_up_to.map(|at| now.millis_since(at)), budget_ms)
     }
 }

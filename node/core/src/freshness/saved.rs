@@ -79,7 +79,7 @@ impl Board {
             condemned: Arc::new(saved.condemned),
         };
         let (state, ticks) = (ArcSwap::from_pointee(state), Mutex::new(saved.ticks.into()));
-        let status = ChainStatus { subject: saved.subject.clone(), state, ticks };
+        let status = ChainStatus { subject: saved.subject.clone(), state, ticks, asked_of: None };
         self.lock().insert(saved.subject, Arc::new(status));
     }
 }

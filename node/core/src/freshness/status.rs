@@ -20,6 +20,8 @@ pub struct ChainStatus {
     pub(super) state: ArcSwap<ChainState>,
     /// Serialises writers; by arrival, at most [`TICKS_PENDING_MAX`].
     pub(super) ticks: Mutex<VecDeque<PendingTick>>,
+    /// Of what a source said when it was asked: the chain that it said nothing on.
+    pub(super) asked_of: Option<Arc<ChainStatus>>,
 }
 
 /// What is known of one chain at one moment.
@@ -77,7 +79,27 @@ pub(super) struct PendingTick {
 
 impl ChainStatus {
     pub fn new(subject: Subject, state: ChainState) -> Self {
-        Self { subject, state: ArcSwap::from_pointee(state), ticks: Mutex::default() }
+        Self { subject, state: ArcSwap::from_pointee(state), ticks: Mutex::default(), asked_of: None }
+    }
+
+    /// Of rows that the chain's source said when it was asked at `read_at`. What is missing or condemned in the chain
+    /// is not in them.
+    pub(crate) fn live(chain: &Arc<Self>, read_at: Timestamp) -> Self {
+        let before = chain.load();
+        let state = ChainState {
+            epoch: before.epoch,
+            sequence: before.sequence,
+            loaded: true,
+            caught_up_to: Some(read_at),
+            epochs: Arc::clone(&before.epochs),
+            ..ChainState::default()
+        };
+        Self { asked_of: Some(Arc::clone(chain)), ..Self::new(chain.subject.clone(), state) }
+    }
+
+    /// The chain in whose place a source was asked.
+    pub fn asked_of(&self) -> Option<&Arc<Self>> {
+        self.asked_of.as_ref()
     }
 
     pub fn subject(&self) -> &Subject {
@@ -120,7 +142,8 @@ impl ChainStatus {
         let mut state = ChainState::clone(&self.state.load());
         change(&mut state);
         settle(&mut state, &mut ticks);
-        Self { subject: self.subject.clone(), state: ArcSwap::from_pointee(state), ticks: Mutex::new(ticks) }
+        let (subject, state) = (self.subject.clone(), ArcSwap::from_pointee(state));
+        Self { subject, state, ticks: Mutex::new(ticks), asked_of: None }
     }
 
     /// Condemns rows that were stated up to a place in the chain.

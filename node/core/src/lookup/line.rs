@@ -61,6 +61,9 @@ impl Basket<'_> {
             false => (None, self.caps.clone()),
         };
         let promise = self.wants_stock().then(|| self.promise(resolved));
+        if let Some(promise) = &promise {
+            self.ask_stock(item, promise);
+        }
         // Where a price is asked for too, its chains are those that the item came from.
         let item_state = if quote.is_some() { FreshnessState::Fresh } else { self.judge_item(item)? };
         let price_state = quote.as_ref().map(|quote| self.judge_price(item, quote)).transpose()?;
@@ -131,7 +134,8 @@ impl Basket<'_> {
 /// Policy may have a price served that is known to be in doubt; it is not promised beyond now.
 fn can_promise(freshness: Option<Freshness>) -> bool {
     freshness.is_some_and(|freshness| match freshness.state {
-        FreshnessState::Fresh | FreshnessState::Stale => true,
+        // What a source said beside its chain is in no row that an order could be held against.
+        FreshnessState::Fresh | FreshnessState::Stale => !freshness.live,
         FreshnessState::Suspect | FreshnessState::Invalidated => false,
     })
 }

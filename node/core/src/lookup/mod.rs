@@ -3,13 +3,14 @@
 
 mod line;
 mod parts;
+mod questions;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::sync::Arc;
 
 use pannier_protocol::api::{Include, LineAnswer, LookupAnswer, LookupRequest, SourceState, Total};
-use pannier_protocol::change::StalenessTable;
+use pannier_protocol::change::{PastBudget, StalenessTable};
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{Currency, Decimal, LocalDate, Money, Partition, Timestamp};
 
@@ -19,6 +20,7 @@ use crate::catalog::{AccountContext, AccountRefusal, CatalogReader, CatalogTable
 use crate::dictionary::Dictionary;
 use crate::freshness::ChainStatus;
 use crate::ledger::{LedgerReader, LedgerTables};
+use crate::live::{Live, LiveAnswer, LiveQuestion};
 use crate::quote::{BasketScopes, CapUse};
 
 /// What a lookup reads.
@@ -73,8 +75,23 @@ struct Basket<'a> {
     caps: CapUse,
     /// What of the prices can be promised, and of which line.
     held: Vec<(usize, HeldPrice)>,
+    live: Live,
+    /// Some budget of the tenant's has sources asked.
+    may_ask: bool,
+    /// Each once, at most [`QUESTIONS_MAX`].
+    questions: Vec<LiveQuestion>,
     /// Each once, in the order of asking.
     consulted: Vec<(Arc<ChainStatus>, StalenessTable)>,
+}
+
+/// A basket's answer, and what came up beside it.
+#[derive(Debug)]
+pub struct Promised {
+    pub answer: LookupAnswer,
+    /// What can be signed, by the line's place: every price that is in no doubt, where `hold` is asked for.
+    pub held: Vec<(usize, HeldPrice)>,
+    /// What sources are to be asked before policy gives up: with their answers the basket is answered again.
+    pub questions: Vec<LiveQuestion>,
 }
 
 impl Lookup<'_> {
@@ -85,17 +102,17 @@ impl Lookup<'_> {
         now: Timestamp,
         caller: Caller,
     ) -> Result<LookupAnswer, LookupRefusal> {
-        Ok(self.promise(request, now, caller)?.0)
+        Ok(self.promise(request, now, caller, &[])?.answer)
     }
 
-    /// The same with what can be signed, by the line's place: every price that is in no doubt, where `hold` is
-    /// asked for.
+    /// The same with what else there is to say, and with `live`, what sources said when they were asked.
     pub fn promise(
         &self,
         request: &LookupRequest,
         now: Timestamp,
         caller: Caller,
-    ) -> Result<(LookupAnswer, Vec<(usize, HeldPrice)>), LookupRefusal> {
+        live: &[Arc<LiveAnswer>],
+    ) -> Result<Promised, LookupRefusal> {
         if request.account.is_none() && request.ship_to.is_some() {
             let reason = "a ship-to is somebody's; name the account too";
             return Err(LookupRefusal::InvalidRequest { field: "ship_to", reason });
@@ -108,6 +125,7 @@ impl Lookup<'_> {
         let Opened { as_of, account, ledger, catalog } =
             readers.open(request.account.as_ref(), request.ship_to.as_ref())?;
         let mut basket = Basket::new(request, &ledger, &catalog, dictionary, account.as_ref(), now)?;
+        basket.live = Live::of(live, &ledger, dictionary);
         basket.explain = caller.may_explain && request.includes(Include::Explain);
         let lines: Vec<LineAnswer> =
             request.lines.iter().enumerate().map(|(at, line)| basket.line(at, line)).collect();
@@ -121,7 +139,7 @@ impl Lookup<'_> {
             total: total(&lines, basket.currency),
             lines,
         };
-        Ok((answer, basket.held))
+        Ok(Promised { answer, held: basket.held, questions: basket.questions })
     }
 }
 
@@ -145,6 +163,9 @@ impl<'a> Basket<'a> {
             taken: Taken::default(),
             caps: CapUse::default(),
             held: Vec::new(),
+            live: Live::default(),
+            may_ask: catalog.policies.staleness.rules.iter().any(|rule| rule.past == PastBudget::Ask),
+            questions: Vec::new(),
             consulted: Vec::new(),
             request,
             ledger,

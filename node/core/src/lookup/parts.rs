@@ -42,6 +42,8 @@ impl Basket<'_> {
     /// The chains are part of the answer's sources, whatever becomes of the line.
     pub(super) fn remember(&mut self, consulted: &Consulted, table: StalenessTable) {
         for chain in consulted.chains() {
+            // How a source answered a question is told on the line; here it is about its chain.
+            let chain = chain.asked_of().unwrap_or(chain);
             if !self.consulted.iter().any(|(known, _)| Arc::ptr_eq(known, chain)) {
                 self.consulted.push((Arc::clone(chain), table));
             }
@@ -115,6 +117,7 @@ impl Basket<'_> {
             requested_date: None,
             today: self.today,
             now: self.now,
+            live: &self.live.stock,
         }
     }
 

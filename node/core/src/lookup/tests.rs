@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use pannier_protocol::api::{LookupAnswer, LookupRequest, decode_lookup};
+use pannier_protocol::api::{LineAnswer, LookupAnswer, LookupRequest, decode_lookup};
+use pannier_protocol::ask::LiveRows;
 use pannier_protocol::change::Change;
 use pannier_protocol::codec::{self, Encoding, encode_envelope};
 use pannier_protocol::limits::MESSAGE_BYTES_MAX;
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{Envelope, Epoch, Incarnation, SourceSequence, StreamSequence, Timestamp};
 
-use super::{Caller, Lookup, LookupRefusal};
+use super::{Caller, Lookup, LookupRefusal, Promised};
 use crate::catalog::Catalog;
 use crate::dictionary::Dictionary;
 use crate::entry::Entry;
 use crate::freshness::Board;
 use crate::ledger::Ledger;
+use crate::live::LiveAnswer;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -78,10 +80,14 @@ impl Node {
     }
 
     fn ask(&self, request: &str) -> Result<LookupAnswer, LookupRefusal> {
+        Ok(self.promise(request, &[])?.answer)
+    }
+
+    fn promise(&self, request: &str, live: &[Arc<LiveAnswer>]) -> Result<Promised, LookupRefusal> {
         let request: LookupRequest = decode_lookup(Encoding::Json, request.as_bytes()).unwrap();
         let (ledger, catalog) = (self.ledger.reader(), self.catalog.reader());
         let lookup = Lookup { ledger: &ledger, catalog: &catalog, dictionary: &self.dictionary };
-        lookup.answer(&request, NOW, Caller { may_explain: true })
+        lookup.promise(&request, NOW, Caller { may_explain: true }, live)
     }
 
     /// One line a line: status, price, availability, freshness.
@@ -380,6 +386,79 @@ fn what_is_not_loaded_is_never_fresh() {
         request,
         expect![[r#"
             1 Ok: 0 OutOfStock, None/Some(Stale)
+            0.00 0/false
+        "#]],
+    );
+}
+
+#[test]
+fn past_its_budget_a_source_is_asked_for_one_reply() {
+    let mut node = Node::stocked();
+    let policy = |version: u64, unanswered: &str| {
+        let rule =
+            format!(r#"{{"table":"availability","budget_ms":500,"past":"ask","unanswered":"{unanswered}"}}"#);
+        format!(
+            r#"[{{"policy":{{"version":{version},"document":{{"staleness":{{"rules":[{rule}],"suspect":"refuse"}}}}}}}}]"#
+        )
+    };
+    node.say("catalog.shared.desk", 1, &policy(1, "refuse"));
+    let request = r#"{"account":"C-1","include":["availability"],"lines":[
+        {"line":"1","item":"BOLT","quantity":"1"},{"line":"2","item":"BOLT","quantity":"2","uom":"BX"},
+        {"line":"3","item":"NUT","quantity":"1"}]}"#;
+    let refused = expect![[r#"
+        1 Stale: the source was last read to its end too long ago
+        2 Stale: the source was last read to its end too long ago
+        3 NotFound: no such item
+        0.00 0/false
+    "#]];
+    node.check(request, refused);
+    let promised = node.promise(request, &[]).unwrap();
+    let asked = promised.questions.iter().map(|it| (it.source.as_str(), it.asked.item().as_str()));
+    assert_eq!(asked.collect::<Vec<_>>(), [("wms", "BOLT")]);
+
+    let answered = |read_at: Timestamp, changes: &str| {
+        let changes = codec::decode(Encoding::Json, changes.as_bytes(), MESSAGE_BYTES_MAX).unwrap();
+        Arc::new(LiveAnswer { question: promised.questions[0].clone(), rows: LiveRows { read_at, changes } })
+    };
+    let cell = r#"[{"stock_set":{"item":"BOLT","warehouse":"AUS","uom":"EA","on_hand":"19"}}]"#;
+    let live = answered(NOW.plus_millis(-20), cell);
+    let again = node.promise(request, std::slice::from_ref(&live)).unwrap();
+    assert_eq!(again.questions, []);
+    let shown = |answer: &LookupAnswer| -> Vec<String> {
+        let line = |line: &LineAnswer| {
+            let stock = line.availability.as_ref().map(|of| of.available.to_string());
+            let fresh = line.freshness.and_then(|of| of.availability);
+            let fresh = fresh.map(|of| format!("{:?} {:?} {}", of.state, of.age_ms, of.live));
+            format!("{:?} {stock:?} {fresh:?}", line.status)
+        };
+        answer.lines.iter().map(line).collect()
+    };
+    let fresh = r#"Some("Fresh Some(20) true")"#;
+    // What the source does not name it has not: nothing in DAL.
+    let want = [format!(r#"Ok Some("19") {fresh}"#), format!(r#"Ok Some("1") {fresh}"#)];
+    assert_eq!(shown(&again.answer)[..2], want);
+    let chain: Vec<_> = again.answer.sources.iter().map(|of| (of.source.as_str(), of.age_ms)).collect();
+    assert_eq!(chain, [("wms", Some(1_000)), ("erp", Some(10_000))]);
+    // Nothing of it stays.
+    node.check(
+        request,
+        expect![[r#"
+            1 Stale: the source was last read to its end too long ago
+            2 Stale: the source was last read to its end too long ago
+            3 NotFound: no such item
+            0.00 0/false
+        "#]],
+    );
+    // What was read before the chain caught up is the older of the two.
+    let old = answered(NOW.plus_millis(-2_000), cell);
+    assert_eq!(shown(&node.promise(request, &[old]).unwrap().answer)[0], "Stale None None");
+    node.say("catalog.shared.desk", 2, &policy(2, "serve"));
+    node.check(
+        request,
+        expect![[r#"
+            1 Ok: 25 InStock, None/Some(Stale)
+            2 Ok: 2 InStock, None/Some(Stale)
+            3 NotFound: no such item
             0.00 0/false
         "#]],
     );

@@ -1,5 +1,6 @@
 //! A node against a real nats-server.
 
+mod asking;
 pub(crate) mod checkout;
 mod events;
 mod feed;

@@ -161,6 +161,7 @@ impl World {
             requested_date: ask.requested_date.map(date),
             today: date(TODAY),
             now: now(),
+            live: &[],
         };
         promise(&question, &self.taken)
     }

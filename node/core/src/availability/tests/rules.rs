@@ -63,6 +63,7 @@ fn a_promise_clamps_at_zero_and_operators_see_the_raw_value() {
         requested_date: None,
         today: date(TODAY),
         now: now(),
+        live: &[],
     };
     let raw: Vec<_> = raw_available(&question).into_iter().map(|(_, raw)| raw.floor()).collect();
     assert_eq!(raw, [-7]);

@@ -186,6 +186,25 @@ fn merged(before: &[Receipt], stated: &[Receipt]) -> Vec<Receipt> {
 }
 
 impl ItemStock {
+    /// What a source says of one item outside of its chain: rows as stated, of this item alone.
+    pub(crate) fn said(changes: &[Change], version: RowVersion, dictionary: &Dictionary) -> Self {
+        let mut draft = Draft { record: Self::default(), dictionary, version, before: 0 };
+        for change in changes {
+            if let Change::StockSet(set) = change {
+                draft.set_cell(set, change);
+            } else if let Change::SupplySet(set) = change {
+                draft.set_supply(set, change);
+            } else if let Change::LotsSet(set) = change {
+                draft.set_lots(set, change);
+            } else if let Change::SafetySet(set) = change {
+                draft.set_safety(set, change);
+            } else if let Change::OversellSet(set) = change {
+                draft.set_oversell(set, change);
+            }
+        }
+        draft.record
+    }
+
     /// Wrapping sum of the hashes of its rows.
     pub(super) fn digest(&self) -> u128 {
         fn sum<R: Row>(rows: &[R]) -> u128 {
