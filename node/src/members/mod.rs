@@ -20,6 +20,7 @@ use pannier_protocol::api::operator::{
 };
 use pannier_streams::members::{Bucket, Heard, MembersError};
 use pannier_streams::{Broker, Streams};
+use tokio::time::timeout;
 
 pub(crate) use digests::Digests;
 
@@ -166,7 +167,8 @@ async fn hear(app: &App, bucket: &Bucket) {
         match bucket.listen().await {
             Ok(mut heard) => {
                 app.members.write().connected = true;
-                while let Some(heard) = heard.next().await {
+                // What this node says itself comes back too: a watch that brings nothing has died without a word.
+                while let Ok(Some(heard)) = timeout(MEMBER_SILENT_AFTER, heard.next()).await {
                     match heard {
                         Ok(heard) => app.members.hear(heard),
                         Err(error) => {

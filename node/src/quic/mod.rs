@@ -68,6 +68,14 @@ impl Listener {
     pub(crate) async fn run(self) {
         let stop = self.tasks.token();
         while let Some(Some(incoming)) = stop.run_until_cancelled(self.endpoint.accept()).await {
+            // With half of the places taken an address must first show that it is its sender's own.
+            let is_busy = self.places.available_permits() < self.app.config.http.connections / 2;
+            if is_busy && incoming.may_retry() && !incoming.remote_address_validated() {
+                if incoming.retry().is_err() {
+                    self.refused("retry");
+                }
+                continue;
+            }
             let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
                 self.refused("no_place");
                 incoming.refuse();

@@ -35,6 +35,8 @@ pub(super) fn server(config: &Quic) -> Result<ServerConfig, QuicError> {
         .with_single_cert(chain, secret)
         .map_err(|error| tls(&error))?;
     server.alpn_protocols = vec![ALPN.to_vec()];
+    // No 0-RTT: whoever saw it can send it again.
+    server.max_early_data_size = 0;
     let crypto = QuicServerConfig::try_from(server).map_err(|error| tls(&error))?;
     let mut server = ServerConfig::with_crypto(Arc::new(crypto));
     server.transport_config(Arc::new(transport())).max_incoming(QUIC_HANDSHAKES_MAX);

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use super::*;
 use crate::node::config;
 
-async fn dial(run: &Running, certified: &Certified, alpn: &[u8]) -> Result<(Endpoint, Connection), String> {
+fn client(certified: &Certified, alpn: &[u8]) -> ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
     let pem = certified.authority.pem();
     roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
@@ -24,7 +24,12 @@ async fn dial(run: &Running, certified: &Certified, alpn: &[u8]) -> Result<(Endp
     let tls = tls.with_protocol_versions(&[&rustls::version::TLS13]).unwrap();
     let mut tls = tls.with_root_certificates(roots).with_no_client_auth();
     tls.alpn_protocols = vec![alpn.to_vec()];
-    let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
+    tls.enable_early_data = true;
+    ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()))
+}
+
+async fn dial(run: &Running, certified: &Certified, alpn: &[u8]) -> Result<(Endpoint, Connection), String> {
+    let config = client(certified, alpn);
     let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
     let connecting = endpoint.connect_with(config, run.node.quic_addr().unwrap(), NAME).unwrap();
     let connection = connecting.await.map_err(|error| error.to_string())?;
@@ -70,6 +75,29 @@ async fn what_is_no_request_is_answered_with_a_problem() {
     }
     assert!(run.metrics().await.contains("pannier_quic_refused_total{reason=\"frame\"} 7"));
     assert_eq!(answered(&connection, &whole).await.0.status, 404, "the connection is as good as before");
+    run.node.stop().await.unwrap();
+}
+
+/// Its session is taken up again, and its first bytes wait for the handshake all the same.
+#[tokio::test]
+async fn nothing_is_taken_before_the_handshake() {
+    let certified = Certified::new();
+    let (run, ..) = checkout_with(certified.listening()).await;
+    let (config, address) = (client(&certified, ALPN), run.node.quic_addr().unwrap());
+    let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    let head =
+        RequestHead { method: "GET".to_owned(), path: "/v1/orders/x".to_owned(), ..RequestHead::default() };
+    let whole = frame::before_body(&head, 0).unwrap();
+    for _ in 0..3 {
+        let connecting = endpoint.connect_with(config.clone(), address, NAME).unwrap();
+        let connection = match connecting.into_0rtt() {
+            Ok(_) => panic!("the node offers to take early data"),
+            Err(connecting) => connecting.await.unwrap(),
+        };
+        // With the answer the ticket of the session has come too.
+        assert_eq!(answered(&connection, &whole).await.0.status, 404);
+        connection.close(0_u32.into(), b"");
+    }
     run.node.stop().await.unwrap();
 }
 
