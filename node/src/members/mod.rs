@@ -26,6 +26,7 @@ pub(crate) use digests::Digests;
 
 use crate::app::App;
 use crate::limits::{HEARTBEAT_INTERVAL, MEMBER_SILENT_AFTER, MEMBERS_MAX, RETRY_PAUSE};
+use crate::progress::State;
 use crate::shutdown::Tasks;
 
 /// What is known of all nodes, this one included.
@@ -108,9 +109,11 @@ fn heard(app: &App, member: &Member) -> Duration {
     Duration::from_millis(app.clock.now().millis_since(member.at))
 }
 
-/// Digests of another life of the ledger are no matter of comparison.
+/// Digests of another life of the ledger are no matter of comparison, and those of a node that refuses its streams are of
+/// what the broker has lost.
 fn is_of(app: &App, member: &Member) -> bool {
-    app.progress.read().incarnation.as_ref() == Some(&member.incarnation)
+    let is_refused = member.state == State::Refused.as_str();
+    !is_refused && app.progress.read().incarnation.as_ref() == Some(&member.incarnation)
 }
 
 /// Until the node stops; then it says that it leaves.

@@ -94,7 +94,7 @@ async fn orders_come_back_after_the_store_was_put_back() {
         assert!(done && shown["done"] == true, "{shown} {said}");
         assert!(shown["ledger_known_to"].as_u64() >= Some(before.0), "{shown}");
     }
-    other.stop().await.unwrap();
+    // The other one goes on refusing, and is no reason to refuse orders elsewhere.
     run.node.stop().await.unwrap();
     let mut again = config(&run.test.server.url());
     again.node.name = "n1".to_owned();
@@ -118,6 +118,8 @@ async fn orders_come_back_after_the_store_was_put_back() {
     assert_eq!(shown["lines"][0]["availability"]["available"], "47", "{shown}");
     let (status, answer) = until_placed(&run, "after", "4").await;
     assert_eq!((status, answer["state"] != "rejected"), (201, true), "{answer}");
+
+    other.stop().await.unwrap();
 
     // Nothing is to be recovered from nodes that follow their streams.
     let (done, _, said) = recover(&run, &[&run.node], &WHO).await;
