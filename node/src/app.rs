@@ -16,7 +16,7 @@ use pannier_protocol::{Incarnation, Timestamp};
 use tokio::sync::Semaphore;
 
 use crate::asking::Asker;
-use crate::checkpoint::Standing;
+use crate::checkpoint::{Giver, Standing};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::feed::Leader;
@@ -41,14 +41,16 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) progress: Progress,
     pub(crate) checkpoints: Standing,
+    /// For nodes that start.
+    pub(crate) giver: Giver,
     pub(crate) admission: Admission,
     /// A permit a stream of order events.
     pub(crate) event_streams: Arc<Semaphore>,
     /// Of the tables, for other nodes to compare with theirs.
     pub(crate) digests: Digests,
     pub(crate) members: Members,
-    /// Where checkout and operators reach this node.
-    pub(crate) addresses: OnceLock<(SocketAddr, SocketAddr)>,
+    /// Where this node is reached.
+    pub(crate) addresses: OnceLock<Addresses>,
     /// Without keys there are none.
     pub(crate) price_holds: Option<PriceHolds>,
     /// Rendered once.
@@ -64,6 +66,15 @@ pub(crate) struct App {
     pub(crate) committer: Arc<OnceLock<Committer>>,
     /// Set with the tables.
     pub(crate) operators: OnceLock<OperatorDesk>,
+}
+
+/// Where this node listens, also where the configuration said port 0.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Addresses {
+    /// Of checkout.
+    pub(crate) http: SocketAddr,
+    pub(crate) operator: SocketAddr,
+    pub(crate) quic: Option<SocketAddr>,
 }
 
 /// What lookups read.
@@ -86,6 +97,7 @@ impl App {
             metrics: Metrics::new(),
             progress: Progress::default(),
             checkpoints: Standing::default(),
+            giver: Giver::default(),
             admission: Admission::new(&config.lookup),
             event_streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
             digests: Digests::default(),

@@ -127,6 +127,13 @@ pub const CHECKPOINTS_KEPT_MAX: usize = 64;
 pub const CHECKPOINT_BUSY_PAUSE: Duration = Duration::from_secs(5);
 /// Bytes of a checkpoint that are read at once.
 pub const CHECKPOINT_READ_BYTES: usize = 1024 * 1024;
+/// Nodes that are given this one's state at a time; pieces of it that wait for one; the largest request, in bytes.
+pub const PEERS_FED_MAX: usize = 2;
+pub const PEER_PIECES_WAITING: usize = 4;
+pub const PEER_REQUEST_BYTES_MAX: usize = 4 * 1024;
+/// A node from which nothing comes, or that takes nothing, for so long is gone; each is asked so often at most.
+pub const PEER_SILENCE_MAX: Duration = Duration::from_secs(5);
+pub const PEER_ROUNDS: usize = 2;
 /// Requests under way on one QUIC connection.
 pub const QUIC_STREAMS_MAX: u32 = 256;
 /// Largest request on a stream, head and body, in bytes: the largest lookup and order fit.

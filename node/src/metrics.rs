@@ -97,6 +97,7 @@ pub(crate) struct Metrics {
     pub(crate) checkpoints_written: Counter,
     pub(crate) checkpoints_failed: Family<OfReason, Counter>,
     pub(crate) checkpoints_refused: Family<OfReason, Counter>,
+    pub(crate) peers_fed: Family<OfOutcome, Counter>,
     pub(crate) checkpoint_rows: Gauge,
     pub(crate) checkpoint_size: Gauge,
     pub(crate) checkpoint_write: Gauge<f64, AtomicU64>,
@@ -146,6 +147,7 @@ impl Metrics {
             checkpoints_written: Counter::default(),
             checkpoints_failed: Family::default(),
             checkpoints_refused: Family::default(),
+            peers_fed: Family::default(),
             checkpoint_rows: Gauge::default(),
             checkpoint_size: Gauge::default(),
             checkpoint_write: Gauge::default(),
@@ -210,6 +212,11 @@ impl Metrics {
         r.register("checkpoint_failed", "Checkpoints that could not be written", failed);
         let refused = self.checkpoints_refused.clone();
         r.register("checkpoint_refused", "Checkpoints of no use at start, by reason", refused);
+        r.register(
+            "checkpoint_given",
+            "Starting nodes that asked for this one's state",
+            self.peers_fed.clone(),
+        );
         r.register("checkpoint_rows_count", "Records of the last one written", self.checkpoint_rows.clone());
         r.register("checkpoint_size_bytes", "Size of the last one written", self.checkpoint_size.clone());
         r.register("checkpoint_write_seconds", "Time to write the last one", self.checkpoint_write.clone());

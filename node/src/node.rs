@@ -7,7 +7,7 @@ use std::time::Duration;
 use pannier_core::gate::GateMode;
 use tokio::sync::watch;
 
-use crate::app::App;
+use crate::app::{Addresses, App};
 use crate::config::{Config, ConfigError};
 use crate::feed;
 use crate::http::{Api, Server};
@@ -76,7 +76,8 @@ impl Node {
         }
         let quic_addr =
             listen_quic(&app, &tasks).map_err(|error| StartError::Quic { reason: error.to_string() })?;
-        app.addresses.set((http_addr, operator_addr)).expect("a node listens once");
+        let addresses = Addresses { http: http_addr, operator: operator_addr, quic: quic_addr };
+        app.addresses.set(addresses).expect("a node listens once");
         tasks.spawn("feed", feed::run(Arc::clone(&app), tasks.clone()));
         tasks.spawn("readiness", show_readiness(Arc::clone(&app), tasks.clone()));
         tracing::info!(%http_addr, %operator_addr, "listening");

@@ -74,6 +74,8 @@ pub struct Snapshot {
 #[serde(rename_all = "snake_case")]
 pub enum LoadSource {
     Disk,
+    /// Of a node that runs.
+    Peer,
     /// From the first entries of the streams on.
     Log,
 }
@@ -82,7 +84,7 @@ pub enum LoadSource {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Load {
     pub source: LoadSource,
-    /// Of the checkpoint.
+    /// Of the checkpoint, and of the node that gives it.
     pub name: String,
     /// Records and price rows.
     pub rows: u64,
@@ -168,6 +170,7 @@ impl fmt::Display for Load {
         match source {
             LoadSource::Log => return f.write_str("starting from the first entries of the streams"),
             LoadSource::Disk => write!(f, "loading checkpoint {name} from disk: {rows} rows, {bytes}")?,
+            LoadSource::Peer => write!(f, "loading checkpoint {name} over QUIC: {rows} rows, {bytes}")?,
         }
         if let Some(total) = bytes_total {
             write!(f, " of {total}")?;

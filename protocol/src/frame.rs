@@ -86,8 +86,8 @@ impl std::fmt::Display for Part {
     }
 }
 
-/// All that stands before a body of so many bytes. A head that no reader would take is refused here.
-pub fn before_body<H: Serialize>(head: &H, body_bytes: usize) -> Result<Vec<u8>, EncodeError> {
+/// A head with its length. One that no reader would take is refused here.
+pub fn head<H: Serialize>(head: &H) -> Result<Vec<u8>, EncodeError> {
     let head = codec::encode(Encoding::MessagePack, head)?;
     if head.len() > FRAME_HEAD_BYTES_MAX {
         return Err(EncodeError::TooLarge { bytes: head.len(), max: FRAME_HEAD_BYTES_MAX });
@@ -95,6 +95,12 @@ pub fn before_body<H: Serialize>(head: &H, body_bytes: usize) -> Result<Vec<u8>,
     let mut bytes = Vec::with_capacity(2 * LENGTH_BYTES + head.len());
     bytes.extend(prefix(head.len())?);
     bytes.extend(&head);
+    Ok(bytes)
+}
+
+/// All that stands before a body of so many bytes.
+pub fn before_body<H: Serialize>(head: &H, body_bytes: usize) -> Result<Vec<u8>, EncodeError> {
+    let mut bytes = self::head(head)?;
     bytes.extend(prefix(body_bytes)?);
     Ok(bytes)
 }

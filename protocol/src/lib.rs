@@ -16,6 +16,7 @@ pub mod limits;
 pub mod money;
 pub mod order;
 pub mod partition;
+pub mod peer;
 pub mod subject;
 pub mod time;
 pub mod uom;

@@ -1,34 +1,34 @@
-//! What a starting node begins with: the newest checkpoint that can be used, else nothing, where the streams still
-//! have everything.
+//! What a starting node begins with: its own newest checkpoint, else the state of a node that runs, else nothing, where
+//! the streams still have everything.
 //!
-//! A file that is damaged, of another life or of another format is counted, said, left where it is, and the next way
+//! A checkpoint that is damaged, of another life or of another format is counted, said, left where it is, and the next way
 //! is tried. One that needs newer rules is not: whatever else could be loaded leads to the same entry.
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
 use std::sync::Arc;
 
-use pannier_core::checkpoint::{Head, LoadError, Loaded, Loader};
-use pannier_protocol::{Incarnation, StreamSequence};
+use pannier_core::checkpoint::{LoadError, Loaded};
+use pannier_protocol::StreamSequence;
+use pannier_protocol::peer::CheckpointRequest;
+use pannier_streams::{Broker, Streams};
 
 use super::folder::{Folder, Name};
+use super::peers::{Peers, PeersError};
+use super::read::{ReadError, Reading};
 use super::standing::Kept;
 use crate::app::App;
-use crate::clock::Moment;
-use crate::limits::{CHECKPOINT_PROGRESS_INTERVAL, CHECKPOINT_READ_BYTES};
 use crate::metrics::OfReason;
 use crate::progress::{Load, LoadSource, Positions};
 use crate::shutdown::Tasks;
 
 pub(crate) struct Beginner {
-    pub(crate) app: Arc<App>,
-    pub(crate) tasks: Tasks,
-    pub(crate) incarnation: Incarnation,
+    app: Arc<App>,
+    tasks: Tasks,
     /// The first entries that the streams still have; 0 or 1 is genesis.
-    pub(crate) first: Positions,
-    /// Only files of the ledger before this entry.
-    pub(crate) before: Option<StreamSequence>,
+    first: Positions,
+    wanted: CheckpointRequest,
+    /// What was of no use, in sentences.
+    tried: Vec<String>,
 }
 
 /// What the tables are made of before the streams are followed.
@@ -42,7 +42,7 @@ pub(crate) enum Beginning {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BeginError {
     #[error("checkpoint {name} cannot be used: {error}")]
-    NeedsNewer { name: Name, error: LoadError },
+    NeedsNewer { name: String, error: LoadError },
     #[error(
         "there is nothing to start from: {tried}, and the ledger begins at {ledger} and the catalog at {catalog}, \
          not at their first entries; copy a checkpoint of another node into checkpoint.folder, or restore the \
@@ -53,152 +53,157 @@ pub(crate) enum BeginError {
     Stopped,
 }
 
-/// Why one file is of no use.
-#[derive(Debug, thiserror::Error)]
-enum ReadError {
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    #[error("it cannot be read: {0}")]
-    File(#[from] io::Error),
-    #[error("it ends at {stands} of the {stream}, which begins at {first}: what is between aged out")]
-    AgedOut { stream: &'static str, stands: StreamSequence, first: StreamSequence },
-    #[error("the node was told to stop")]
-    Stopped,
-}
-
-impl ReadError {
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::Load(LoadError::NotACheckpoint) => "no_checkpoint",
-            Self::Load(LoadError::OtherFormat { .. }) => "other_format",
-            Self::Load(LoadError::NewerRules { .. }) => "newer_rules",
-            Self::Load(LoadError::OtherIncarnation { .. }) => "other_incarnation",
-            Self::Load(LoadError::Damaged { .. }) => "damaged",
-            Self::Load(LoadError::Short { .. }) => "short",
-            Self::Load(LoadError::OtherDigest { .. }) => "other_digest",
-            Self::File(_) => "disk",
-            Self::AgedOut { .. } => "aged_out",
-            Self::Stopped => "stopped",
-        }
-    }
-}
-
-/// Where the streams are followed from.
-pub(crate) fn stands(head: &Head) -> Positions {
-    let Name { ledger, catalog, .. } = Name::of(head);
-    Positions { ledger, catalog }
-}
-
 impl Beginner {
-    /// Reads on a thread of its own; the progress says how far it is.
-    pub(crate) async fn begin(self) -> Result<Beginning, BeginError> {
-        match tokio::task::spawn_blocking(move || self.choose()).await {
-            Ok(begun) => begun,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        }
+    /// Only with a state of the ledger before `before`.
+    pub(crate) fn new(
+        app: Arc<App>,
+        tasks: Tasks,
+        streams: &Streams,
+        first: Positions,
+        before: Option<StreamSequence>,
+    ) -> Self {
+        let wanted = CheckpointRequest {
+            incarnation: streams.incarnation.clone(),
+            ledger_first: first.ledger,
+            catalog_first: first.catalog,
+            ledger_before: before,
+        };
+        Self { app, tasks, first, wanted, tried: Vec::new() }
     }
 
-    fn choose(&self) -> Result<Beginning, BeginError> {
-        let mut tried = Vec::new();
-        match Folder::of(&self.app.config.checkpoint) {
-            Some(folder) => {
-                if let Some(loaded) = self.of_disk(&folder, &mut tried)? {
-                    self.app.checkpoints.set(Kept::of(&loaded.head), &self.app.metrics);
-                    return Ok(Beginning::Checkpoint(Box::new(loaded)));
-                }
-            }
-            None => tried.push("checkpoint.folder is not set".to_owned()),
+    /// Reads on a thread of its own; the progress says how far it is.
+    pub(crate) async fn begin(self, broker: &Broker, streams: &Streams) -> Result<Beginning, BeginError> {
+        let (mut this, of_disk) = self.blocking(Self::of_disk).await;
+        if let Some(loaded) = of_disk? {
+            this.app.checkpoints.set(Kept::of(&loaded.head), &this.app.metrics);
+            return Ok(Beginning::Checkpoint(Box::new(loaded)));
         }
-        let Positions { ledger, catalog } = self.first;
+        let of_peers;
+        (this, of_peers) = this.of_peers(broker, streams).await;
+        if let Some(loaded) = of_peers? {
+            return Ok(Beginning::Checkpoint(Box::new(loaded)));
+        }
+        let Positions { ledger, catalog } = this.first;
         if ledger.0 > 1 || catalog.0 > 1 {
-            return Err(BeginError::NothingLeft { tried: tried.join("; "), first: self.first });
+            return Err(BeginError::NothingLeft { tried: this.tried.join("; "), first: this.first });
         }
         tracing::info!("no checkpoint: starting from the first entries of the streams");
-        self.app.progress.loading(Load::new(LoadSource::Log, String::new()));
+        this.app.progress.loading(Load::new(LoadSource::Log, String::new()));
         Ok(Beginning::Genesis)
     }
 
-    /// The newest that can be used.
-    fn of_disk(&self, folder: &Folder, tried: &mut Vec<String>) -> Result<Option<Loaded>, BeginError> {
-        let names = folder.open().and_then(|()| folder.list(&self.incarnation)).unwrap_or_else(|error| {
-            self.refused("disk", &error.to_string(), tried);
-            Vec::new()
-        });
-        let is_before = |name: &Name| self.before.is_none_or(|before| name.ledger < before);
+    /// The newest of the folder that can be used.
+    fn of_disk(&mut self) -> Result<Option<Loaded>, BeginError> {
+        let Some(folder) = Folder::of(&self.app.config.checkpoint) else {
+            self.tried.push("checkpoint.folder is not set".to_owned());
+            return Ok(None);
+        };
+        let names =
+            folder.open().and_then(|()| folder.list(&self.wanted.incarnation)).unwrap_or_else(|error| {
+                self.refused("disk", error.to_string());
+                Vec::new()
+            });
+        let is_before = |name: &Name| self.wanted.ledger_before.is_none_or(|before| name.ledger < before);
         let names: Vec<Name> = names.into_iter().filter(is_before).collect();
-        if names.is_empty() && tried.is_empty() {
-            tried.push("checkpoint.folder has no checkpoint".to_owned());
+        if names.is_empty() && self.tried.is_empty() {
+            self.tried.push("checkpoint.folder has no checkpoint".to_owned());
         }
         for name in names {
-            match self.read(folder, &name) {
-                Ok(loaded) => return Ok(Some(loaded)),
-                Err(ReadError::Stopped) => return Err(BeginError::Stopped),
-                Err(ReadError::Load(error @ LoadError::NewerRules { .. })) => {
-                    self.refused("newer_rules", &format!("checkpoint {name}: {error}"), tried);
-                    return Err(BeginError::NeedsNewer { name, error });
-                }
-                Err(error) => self.refused(error.reason(), &format!("checkpoint {name}: {error}"), tried),
+            let read = File::open(folder.file(&name)).map_err(ReadError::from).and_then(|mut file| {
+                let mut load = Load::new(LoadSource::Disk, name.to_string());
+                load.bytes_total = Some(file.metadata()?.len());
+                self.reading(load).read(&mut file)
+            });
+            if let Some(loaded) = self.judge(&name.to_string(), read)? {
+                return Ok(Some(loaded));
             }
         }
         Ok(None)
     }
 
-    fn refused(&self, reason: &'static str, what: &str, tried: &mut Vec<String>) {
+    /// Of the first node that gives it whole.
+    async fn of_peers(
+        self,
+        broker: &Broker,
+        streams: &Streams,
+    ) -> (Self, Result<Option<Loaded>, BeginError>) {
+        let mut this = self;
+        let mut peers = match Peers::find(&this.app, broker, streams).await {
+            Ok(peers) => peers,
+            Err(PeersError::Off) => {
+                this.tried.push("quic.authority is not set, so no other node is asked".to_owned());
+                return (this, Ok(None));
+            }
+            Err(error) => {
+                this.refused("peers", error.to_string());
+                return (this, Ok(None));
+            }
+        };
+        if peers.is_empty() {
+            this.tried.push("no other node is ready that gives its state".to_owned());
+        }
+        let stop = this.tasks.token();
+        while let Some((node, taking)) = stop.run_until_cancelled(peers.next(&this.wanted)).await.flatten() {
+            let mut given = match taking {
+                Ok(given) => given,
+                Err(error) => {
+                    this.refused("peer", format!("{node}: {error}"));
+                    continue;
+                }
+            };
+            let name = format!("{} of {node}", given.name());
+            let mut load = Load::new(LoadSource::Peer, name.clone());
+            load.bytes_total = given.bytes_total();
+            let outcome;
+            (this, outcome) = this
+                .blocking(move |this| {
+                    let read = this.reading(load).read(&mut given);
+                    this.judge(&name, read)
+                })
+                .await;
+            match outcome {
+                Ok(None) => {}
+                Ok(Some(_)) | Err(_) => return (this, outcome),
+            }
+        }
+        let outcome = if this.tasks.is_stopping() { Err(BeginError::Stopped) } else { Ok(None) };
+        (this, outcome)
+    }
+
+    fn reading(&self, load: Load) -> Reading<'_> {
+        Reading { app: &self.app, tasks: &self.tasks, wanted: &self.wanted, load }
+    }
+
+    /// `None`: the next way is to be tried.
+    fn judge(&mut self, name: &str, read: Result<Loaded, ReadError>) -> Result<Option<Loaded>, BeginError> {
+        match read {
+            Ok(loaded) => Ok(Some(loaded)),
+            Err(ReadError::Stopped) => Err(BeginError::Stopped),
+            Err(ReadError::Load(error @ LoadError::NewerRules { .. })) => {
+                self.refused("newer_rules", format!("checkpoint {name}: {error}"));
+                Err(BeginError::NeedsNewer { name: name.to_owned(), error })
+            }
+            Err(error) => {
+                self.refused(error.reason(), format!("checkpoint {name}: {error}"));
+                Ok(None)
+            }
+        }
+    }
+
+    fn refused(&mut self, reason: &'static str, what: String) {
         tracing::error!(reason, what, "a checkpoint is of no use, going on without it");
         self.app.metrics.checkpoints_refused.get_or_create(&OfReason { reason }).inc();
-        tried.push(what.to_owned());
+        self.tried.push(what);
     }
 
-    fn read(&self, folder: &Folder, name: &Name) -> Result<Loaded, ReadError> {
-        let (began, path) = (Moment::now(), folder.file(name));
-        let loaded = self.read_file(&path, name)?;
-        let (rows, took_ms) = (loaded.rows, began.elapsed().as_millis());
-        tracing::info!(%name, rows, took_ms, "checkpoint loaded");
-        Ok(loaded)
-    }
-
-    fn read_file(&self, path: &Path, name: &Name) -> Result<Loaded, ReadError> {
-        let mut file = File::open(path)?;
-        let mut load = Load::new(LoadSource::Disk, name.to_string());
-        load.bytes_total = Some(file.metadata()?.len());
-        self.app.progress.loading(load.clone());
-        let mut loader = Loader::new(self.incarnation.clone());
-        let mut buffer = vec![0; CHECKPOINT_READ_BYTES];
-        let (began, mut shown, mut checked) = (Moment::now(), Moment::now(), false);
-        loop {
-            let length = file.read(&mut buffer)?;
-            if length == 0 {
-                break;
-            }
-            if self.tasks.is_stopping() {
-                return Err(ReadError::Stopped);
-            }
-            loader.push(&buffer[..length])?;
-            if let Some(head) = loader.head().filter(|_| !checked) {
-                self.check(head)?;
-                checked = true;
-            }
-            load.advance(loader.rows(), length, began.elapsed());
-            self.app.progress.loading(load.clone());
-            if shown.elapsed() >= CHECKPOINT_PROGRESS_INTERVAL {
-                shown = Moment::now();
-                tracing::info!(%name, rows = load.rows, bytes = load.bytes, left_s = load.seconds_left, "loading");
-            }
-        }
-        Ok(loader.finish()?)
-    }
-
-    /// Whether the streams go on where it ends. One that is ahead of them is the consumers' to find: the streams
-    /// were rolled back then, and no older state is to hide it.
-    fn check(&self, head: &Head) -> Result<(), ReadError> {
-        let stands = stands(head);
-        for (stream, stands, first) in
-            [("ledger", stands.ledger, self.first.ledger), ("catalog", stands.catalog, self.first.catalog)]
-        {
-            if first.0 > stands.0.saturating_add(1) {
-                return Err(ReadError::AgedOut { stream, stands, first });
-            }
-        }
-        Ok(())
+    async fn blocking<T: Send + 'static>(
+        mut self,
+        work: impl FnOnce(&mut Self) -> T + Send + 'static,
+    ) -> (Self, T) {
+        let working = tokio::task::spawn_blocking(move || {
+            let outcome = work(&mut self);
+            (self, outcome)
+        });
+        working.await.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))
     }
 }

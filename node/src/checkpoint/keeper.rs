@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pannier_core::checkpoint::{Busy, SinkClosed};
-use tokio::sync::{mpsc, oneshot};
 
 use super::Taken;
 use super::folder::{Folder, FolderError, Name};
 use super::standing::Kept;
+use super::taker::{TakenError, Taker};
 use crate::app::App;
 use crate::clock::Moment;
-use crate::feed::Step;
 use crate::limits::{CHECKPOINT_BUSY_PAUSE, CHECKPOINT_PROGRESS_INTERVAL};
 use crate::metrics::OfReason;
 use crate::progress::State;
@@ -21,8 +20,7 @@ pub(crate) struct Keeper {
     pub(crate) app: Arc<App>,
     pub(crate) tasks: Tasks,
     pub(crate) folder: Folder,
-    /// Of the apply thread, which is not to live on because of this.
-    pub(crate) steps: mpsc::WeakSender<Step>,
+    pub(crate) taker: Taker,
 }
 
 /// What a written checkpoint was.
@@ -40,7 +38,7 @@ struct Written {
 #[derive(Debug, thiserror::Error)]
 enum KeepError {
     #[error(transparent)]
-    Busy(#[from] Busy),
+    Busy(Busy),
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// No failure.
@@ -82,26 +80,13 @@ impl Keeper {
     }
 
     async fn keep(&self) -> Result<Written, KeepError> {
-        let taken = self.take().await?;
+        let taken = self.taker.take().await?;
         let (folder, tasks) = (self.folder.clone(), self.tasks.clone());
         let writing = tokio::task::spawn_blocking(move || write(&folder, taken, &tasks));
         match writing.await {
             Ok(written) => written,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }
-    }
-
-    /// In line with the entries that wait to be applied.
-    async fn take(&self) -> Result<Taken, KeepError> {
-        let (handover, taken) = oneshot::channel();
-        let steps = self.steps.upgrade().ok_or(KeepError::Over)?;
-        let asking = async {
-            steps.send(Step::Freeze(handover)).await.ok()?;
-            drop(steps);
-            taken.await.ok()
-        };
-        let taken = self.tasks.token().run_until_cancelled(asking).await.flatten();
-        Ok(taken.ok_or(KeepError::Over)??)
     }
 
     fn show(&self, written: &Written) {
@@ -120,6 +105,15 @@ impl Keeper {
 
     fn count(&self, reason: &'static str) {
         self.app.metrics.checkpoints_failed.get_or_create(&OfReason { reason }).inc();
+    }
+}
+
+impl From<TakenError> for KeepError {
+    fn from(error: TakenError) -> Self {
+        match error {
+            TakenError::Busy(busy) => Self::Busy(busy),
+            TakenError::Over => Self::Over,
+        }
     }
 }
 

@@ -91,6 +91,10 @@ pub struct Quic {
     pub certificate: PathBuf,
     /// PEM, of the certificate.
     pub key: PathBuf,
+    /// PEM: of all nodes' certificates. With it nodes give their state to those that start.
+    pub authority: PathBuf,
+    /// Host and port under which other nodes reach `listen`; empty: as it is.
+    pub advertise: String,
 }
 
 /// The listener of operators, who decide for all nodes: never that of lookups.
@@ -227,8 +231,14 @@ impl Default for PriceHolds {
 
 impl Default for Quic {
     fn default() -> Self {
-        let (certificate, key) = (PathBuf::new(), PathBuf::new());
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8443)), insecure_listen: false, certificate, key }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8443)),
+            insecure_listen: false,
+            certificate: PathBuf::new(),
+            key: PathBuf::new(),
+            authority: PathBuf::new(),
+            advertise: String::new(),
+        }
     }
 }
 
@@ -260,10 +270,7 @@ impl Config {
             }
         }
         local("http", self.http.listen, self.http.insecure_listen)?;
-        local("quic", self.quic.listen, self.quic.insecure_listen)?;
-        if self.quic.certificate.as_os_str().is_empty() != self.quic.key.as_os_str().is_empty() {
-            return refuse("quic.key", "certificate and key come together: give both, or neither");
-        }
+        self.quic.validate()?;
         local("operator", self.operator.listen, self.operator.insecure_listen)?;
         count("http.connections", self.http.connections, HTTP_CONNECTIONS_MAX)?;
         count("lookup.in_flight", self.lookup.in_flight, LOOKUPS_IN_FLIGHT_MAX)?;
@@ -290,6 +297,36 @@ fn local(section: &str, listen: SocketAddr, insecure: bool) -> Result<(), Config
          127.0.0.1 or [::1], or set {section}.insecure_listen where the network itself is trusted"
     );
     refuse(&format!("{section}.listen"), reason)
+}
+
+impl Quic {
+    fn validate(&self) -> Result<(), ConfigError> {
+        local("quic", self.listen, self.insecure_listen)?;
+        let is_off = self.certificate.as_os_str().is_empty();
+        if is_off != self.key.as_os_str().is_empty() {
+            return refuse("quic.key", "certificate and key come together: give both, or neither");
+        }
+        if is_off && !self.authority.as_os_str().is_empty() {
+            return refuse(
+                "quic.authority",
+                "other nodes are given the state over QUIC: give certificate and key too",
+            );
+        }
+        let host_and_port = self.advertise.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+        let is_address = host_and_port.is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        if !self.advertise.is_empty() && !is_address {
+            return refuse(
+                "quic.advertise",
+                format!("{:?} is not a host and port, as in \"pannier-1:8443\"", self.advertise),
+            );
+        }
+        Ok(())
+    }
+
+    /// Host and port for other nodes.
+    pub(crate) fn advertised(&self, listens: SocketAddr) -> String {
+        if self.advertise.is_empty() { listens.to_string() } else { self.advertise.clone() }
+    }
 }
 
 impl Checkpoint {

@@ -30,19 +30,16 @@ pub(super) async fn folds(
     streams: &Streams,
     first: Positions,
 ) -> Result<Option<Folds>, String> {
-    let (incarnation, stop) = (&streams.incarnation, tasks.token());
+    let stop = tasks.token();
     let mut before = None;
     loop {
-        let (app, tasks) = (Arc::clone(app), tasks.clone());
-        let gate = app.gate;
-        let shown = Arc::clone(&app);
-        let beginner = Beginner { app, tasks, incarnation: incarnation.clone(), first, before };
-        let folds = match beginner.begin().await {
-            Ok(begun) => begun.folds(incarnation.clone(), gate),
+        let beginner = Beginner::new(Arc::clone(app), tasks.clone(), streams, first, before);
+        let folds = match beginner.begin(broker, streams).await {
+            Ok(begun) => begun.folds(streams.incarnation.clone(), app.gate),
             Err(BeginError::Stopped) => return Ok(None),
             Err(error) => {
                 tracing::error!(%error, "this node has no tables");
-                shown.progress.refuse(error.to_string());
+                app.progress.refuse(error.to_string());
                 return Ok(None);
             }
         };

@@ -31,7 +31,7 @@ pub(crate) use leader::{Ends, Leader};
 
 use crate::app::App;
 use crate::asking::Asker;
-use crate::checkpoint::{Folder, Keeper};
+use crate::checkpoint::{Folder, Keeper, Taker};
 use crate::limits::{APPLY_QUEUE_STEPS, RETRY_PAUSE, WISHES_QUEUE};
 use crate::members;
 use crate::orders::operators::OperatorDesk;
@@ -111,9 +111,10 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
         let options = Options { stream: stream.clone(), incarnation: incarnation.clone(), after };
         consume::spawn(app, tasks, broker.clone(), name, options, step_sender.clone());
     }
+    let taker = Taker::new(&step_sender, tasks.clone());
+    app.giver.taker.set(taker.clone()).map_err(|_| "the feed of a node was started twice; this is a bug")?;
     if let Some(folder) = Folder::of(&app.config.checkpoint) {
-        let keeper =
-            Keeper { app: Arc::clone(app), tasks: tasks.clone(), folder, steps: step_sender.downgrade() };
+        let keeper = Keeper { app: Arc::clone(app), tasks: tasks.clone(), folder, taker: taker.clone() };
         tasks.spawn("checkpoints", keeper.run());
     }
     drop(step_sender);

@@ -24,7 +24,7 @@ use tokio::time::timeout;
 
 pub(crate) use digests::Digests;
 
-use crate::app::App;
+use crate::app::{Addresses, App};
 use crate::limits::{HEARTBEAT_INTERVAL, MEMBER_SILENT_AFTER, MEMBERS_MAX, RETRY_PAUSE};
 use crate::progress::State;
 use crate::shutdown::Tasks;
@@ -116,6 +116,26 @@ fn is_of(app: &App, member: &Member) -> bool {
     !is_refused && app.progress.read().incarnation.as_ref() == Some(&member.incarnation)
 }
 
+/// Other nodes of this ledger that are ready, the one that is ahead first; for a node that hears nobody yet.
+pub(crate) async fn ready(
+    app: &App,
+    broker: &Broker,
+    streams: &Streams,
+) -> Result<Vec<Member>, MembersError> {
+    let own = app.config.node_name();
+    let known = Bucket::open(broker, streams).await?.all().await?;
+    let read = known.iter().filter_map(|said| serde_json::from_slice::<Member>(said).ok());
+    let is_ready = |member: &Member| {
+        member.node != own
+            && member.incarnation == streams.incarnation
+            && member.state == State::Ready.as_str()
+            && heard(app, member) < MEMBER_SILENT_AFTER
+    };
+    let mut ready: Vec<_> = read.filter(is_ready).collect();
+    ready.sort_by_key(|member| std::cmp::Reverse((member.applied.ledger, member.applied.catalog)));
+    Ok(ready)
+}
+
 /// Until the node stops; then it says that it leaves.
 pub(crate) async fn run(app: Arc<App>, tasks: Tasks, broker: Broker, streams: Streams) {
     let stop = tasks.token();
@@ -195,10 +215,11 @@ async fn wait(error: &MembersError, what: &str) {
 
 /// What this node says of itself, once it knows which ledger it reads.
 fn own(app: &App) -> Option<Member> {
-    let (http, operator) = app.addresses.get()?;
+    let Addresses { http, operator, quic } = *app.addresses.get()?;
     let progress = app.progress.read();
     let applied = MemberPositions { ledger: progress.applied.ledger, catalog: progress.applied.catalog };
     let lag = progress.ledger_lag().map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX));
+    let is_given = !app.config.quic.authority.as_os_str().is_empty();
     Some(Member {
         node: app.config.node_name(),
         build: env!("CARGO_PKG_VERSION").to_owned(),
@@ -212,6 +233,7 @@ fn own(app: &App) -> Option<Member> {
         lookups_in_flight: u64::try_from(app.metrics.lookups_in_flight.get()).unwrap_or(0),
         http: http.to_string(),
         operator: operator.to_string(),
+        quic: quic.filter(|_| is_given).map(|listens| app.config.quic.advertised(listens)),
         digests: app.digests.shown(),
         at: app.clock.now(),
     })

@@ -5,6 +5,9 @@
 //! no connection is set up again when a client's address changes. What is bounded: connections by the places of
 //! `http.connections`, streams and bytes by the transport's own flow control, and time by the timeouts of `[http]`.
 //! There is no 0-RTT: what it carries can be sent again by whoever saw it.
+//!
+//! Other nodes come to the same listener under another name (ALPN), show a certificate, and are given this node's state
+//! ([`Giver`](crate::checkpoint::Giver)).
 
 mod exchange;
 mod tls;
@@ -113,6 +116,10 @@ async fn serve(app: &Arc<App>, tasks: &Tasks, incoming: Incoming) {
     };
     // A permit a request: with all of them back, nothing is under way.
     let under_way = Arc::new(Semaphore::new(QUIC_STREAMS_MAX as usize));
+    if tls::is_peer(&connection) {
+        tasks.token().run_until_cancelled(app.giver.serve(app, &connection)).await;
+        return connection.close(STOPPING, b"");
+    }
     let code = requests(app, tasks, &connection, &under_way).await;
     let all = under_way.acquire_many(QUIC_STREAMS_MAX);
     if tokio::time::timeout(app.config.stop.grace, all).await.is_err() {

@@ -1,6 +1,5 @@
 //! QUIC to one node: one connection that all calls share, made with the first and made again when it is gone.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,18 +7,14 @@ use bytes::Bytes;
 use pannier_protocol::api::{LookupAnswer, LookupRequest, OrderAnswer, OrderRequest, Problem};
 use pannier_protocol::frame::{self, ALPN, AnswerHead, RequestHead};
 use pannier_protocol::{Encoding, IdempotencyKey, OrderId, codec};
-use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Connection, Endpoint, TransportConfig};
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
+use crate::dial::{Connected, Dialer, Tls};
 use crate::error::{AddressError, CallError, SendError};
 use crate::http::Options;
-use crate::limits::{ANSWER_BYTES_MAX, KEEP_ALIVE_INTERVAL};
+use crate::limits::ANSWER_BYTES_MAX;
 
 /// A node by its address for QUIC. Cheap to clone; clones share their connection.
 #[derive(Debug, Clone)]
@@ -30,40 +25,21 @@ pub struct QuicClient {
 
 #[derive(Debug)]
 struct Inner {
-    /// As it was given.
-    address: String,
-    /// Whose certificate is expected.
-    host: String,
-    port: u16,
-    config: ClientConfig,
+    dialer: Dialer,
     connected: Mutex<Option<Connected>>,
-}
-
-#[derive(Debug, Clone)]
-struct Connected {
-    connection: Connection,
-    /// Goes with it.
-    _endpoint: Endpoint,
 }
 
 impl QuicClient {
     /// `address` is scheme, host and port, as in `quic://pannier-1:8443`; the options must name the authority that the
     /// node's certificate is of. Nothing is sent yet.
     pub fn new(address: &str, options: Options) -> Result<Self, AddressError> {
-        let error = || AddressError { text: address.chars().take(128).collect() };
-        let uri: http::Uri = address.parse().map_err(|_| error())?;
-        let (host, port) = (uri.host().ok_or_else(error)?, uri.port_u16().ok_or_else(error)?);
-        if uri.scheme_str() != Some("quic") || !matches!(uri.path(), "" | "/") {
-            return Err(error());
-        }
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let config = config(options.authority.as_deref()).ok_or_else(error)?;
-        let (address, connected) = (address.trim_end_matches('/').to_owned(), Mutex::default());
-        Ok(Self { inner: Arc::new(Inner { address, host, port, config, connected }), options })
+        let tls = Tls { authority: options.authority.as_deref(), identity: None, alpn: ALPN };
+        let dialer = Dialer::new(address, &tls)?;
+        Ok(Self { inner: Arc::new(Inner { dialer, connected: Mutex::default() }), options })
     }
 
     pub fn address(&self) -> &str {
-        &self.inner.address
+        self.inner.dialer.address()
     }
 
     /// `POST /v1/price-availability`.
@@ -112,7 +88,7 @@ impl QuicClient {
     /// One exchange under the deadline, connecting included.
     pub async fn send(&self, head: &RequestHead, body: &[u8]) -> Result<(AnswerHead, Bytes), SendError> {
         let limit = self.options.deadline;
-        let address = || self.inner.address.clone();
+        let address = || self.address().to_owned();
         match tokio::time::timeout(limit, self.exchange(head, body)).await {
             Ok(outcome) => outcome,
             Err(_) => {
@@ -124,7 +100,7 @@ impl QuicClient {
     }
 
     async fn exchange(&self, head: &RequestHead, body: &[u8]) -> Result<(AnswerHead, Bytes), SendError> {
-        let address = || self.inner.address.clone();
+        let address = || self.address().to_owned();
         let before = frame::before_body(head, body.len())
             .map_err(|error| SendError::Unreachable { address: address(), source: Box::new(error) })?;
         let connected = self.inner.connect().await?;
@@ -164,46 +140,8 @@ impl Inner {
         if let Some(there) = connected.as_ref().filter(|it| it.connection.close_reason().is_none()) {
             return Ok(there.clone());
         }
-        let made = self.dial().await.map_err(|source| {
-            let address = self.address.clone();
-            SendError::Unreachable { address, source }
-        })?;
+        let made = self.dialer.dial().await?;
         *connected = Some(made.clone());
         Ok(made)
     }
-
-    async fn dial(&self) -> Result<Connected, Box<dyn std::error::Error + Send + Sync>> {
-        let mut found = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
-        let remote = found.next().ok_or("the name has no address")?;
-        let any = match remote {
-            SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-            SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-        };
-        let endpoint = Endpoint::client(any)?;
-        let connection = endpoint.connect_with(self.config.clone(), remote, &self.host)?.await?;
-        Ok(Connected { connection, _endpoint: endpoint })
-    }
-}
-
-/// `None` where there is no authority, or what is given is none.
-fn config(authority: Option<&[u8]>) -> Option<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(authority?) {
-        roots.add(certificate.ok()?).ok()?;
-    }
-    if roots.is_empty() {
-        return None;
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .ok()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![ALPN.to_vec()];
-    let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).ok()?));
-    let mut transport = TransportConfig::default();
-    transport.keep_alive_interval(Some(KEEP_ALIVE_INTERVAL));
-    config.transport_config(Arc::new(transport));
-    Some(config)
 }

@@ -49,6 +49,19 @@ impl Bucket {
         left.map_err(|error| MembersError::Say { reason: error.to_string() })
     }
 
+    /// What every node said last.
+    pub async fn all(&self) -> Result<Vec<Bytes>, MembersError> {
+        let listen = |reason: String| MembersError::Listen { reason };
+        let mut names = self.0.keys().await.map_err(|error| listen(error.to_string()))?;
+        let mut all = Vec::new();
+        while let Some(name) = names.next().await {
+            let name = name.map_err(|error| listen(error.to_string()))?;
+            // It may have left meanwhile.
+            all.extend(self.0.get(name).await.map_err(|error| listen(error.to_string()))?);
+        }
+        Ok(all)
+    }
+
     /// First what is known of every node, then what they say.
     pub async fn listen(
         &self,

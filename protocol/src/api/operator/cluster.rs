@@ -31,6 +31,9 @@ pub struct Member {
     /// Where checkout and operators reach it.
     pub http: String,
     pub operator: String,
+    /// Where other nodes take its state, as in `pannier-1:8443`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quic: Option<String>,
     /// Of what it had applied at some positions, ascending by stream and position.
     pub digests: Vec<MemberDigest>,
     /// Broker time, by its estimate.

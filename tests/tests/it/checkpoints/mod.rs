@@ -3,6 +3,7 @@
 
 mod damage;
 mod killed;
+mod peers;
 mod start;
 
 use std::fs;

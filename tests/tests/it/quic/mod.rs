@@ -21,24 +21,39 @@ use crate::node::{PATIENCE, Running, stock};
 const NAME: &str = "localhost";
 
 /// The authority of a deployment, and a certificate of it on disk.
-struct Certified {
-    authority: Authority,
-    _folder: TempDir,
+pub(crate) struct Certified {
+    pub(crate) authority: Authority,
+    folder: TempDir,
     certificate: PathBuf,
     key: PathBuf,
 }
 
 impl Certified {
     fn new() -> Self {
+        Self::of(NAME)
+    }
+
+    /// For nodes that are known by this name, or number.
+    pub(crate) fn of(name: &str) -> Self {
         let (authority, folder) = (Authority::new("ours"), tempfile::tempdir().unwrap());
-        let issued = authority.issue(NAME);
+        let issued = authority.issue(name);
         let [certificate, key] = ["node.pem", "node.key"].map(|name| folder.path().join(name));
         std::fs::write(&certificate, issued.certificate_pem()).unwrap();
         std::fs::write(&key, issued.key_pem()).unwrap();
-        Self { authority, _folder: folder, certificate, key }
+        Self { authority, folder, certificate, key }
     }
 
-    fn listening(&self) -> impl FnOnce(&mut Config) {
+    /// Gives its state to nodes that start, and takes it from them.
+    pub(crate) fn peering(&self) -> impl FnOnce(&mut Config) + use<> {
+        let (listening, authority) = (self.listening(), self.folder.path().join("authority.pem"));
+        std::fs::write(&authority, self.authority.pem()).unwrap();
+        move |config| {
+            listening(config);
+            config.quic.authority = authority;
+        }
+    }
+
+    fn listening(&self) -> impl FnOnce(&mut Config) + use<> {
         let (certificate, key) = (self.certificate.clone(), self.key.clone());
         move |config| {
             config.quic.listen.set_port(0);
