@@ -1,6 +1,7 @@
 //! Nodes that start from the state of another one, which goes on serving.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -67,13 +68,13 @@ async fn the_checkpoint_of_another_node_is_taken() {
         peering(config);
         keeping(config);
     };
-    takes_over(giver, &certified).await;
+    Box::pin(takes_over(giver, &certified)).await;
 }
 
 #[tokio::test]
 async fn the_tables_of_a_node_without_a_folder_are_taken() {
     let certified = Certified::of(LOCAL);
-    takes_over(peering(&certified, "n1"), &certified).await;
+    Box::pin(takes_over(peering(&certified, "n1"), &certified)).await;
 }
 
 /// Forwards datagrams to a node that is named later, and to the first client no more than [`CUT_BYTES`].
@@ -83,10 +84,10 @@ async fn cut(socket: UdpSocket, target: SocketAddr) {
     loop {
         let Ok((length, client)) = socket.recv_from(&mut datagram).await else { continue };
         let is_first = clients.is_empty();
-        if !clients.contains_key(&client) {
+        if let Entry::Vacant(new) = clients.entry(client) {
             let onward = Arc::new(UdpSocket::bind((LOCAL, 0)).await.unwrap());
             onward.connect(target).await.unwrap();
-            clients.insert(client, Arc::clone(&onward));
+            new.insert(Arc::clone(&onward));
             let socket = Arc::clone(&socket);
             tokio::spawn(async move {
                 let (mut datagram, mut passed) = (vec![0; 65_536], 0);
