@@ -79,7 +79,6 @@ impl Applier {
     }
 
     fn publish(&self, applied: Positions) {
-        self.app.progress.applied(applied);
         for stream in [StreamName::Ledger, StreamName::Catalog] {
             let position = i64::try_from(applied.get(stream).0).unwrap_or(i64::MAX);
             let label = OfStream { stream: stream.as_str() };
@@ -92,6 +91,8 @@ impl Applier {
         let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         self.app.metrics.stamps_apart.set(count(self.ledger.stamps_apart_count()));
         self.app.metrics.control_missing.set(count(self.ledger.control_missing_count()));
+        // Last: whoever sees the position, or that the node is ready, finds the rest told too.
+        self.app.progress.applied(applied);
     }
 
     fn digest(&self, stream: StreamName) -> u128 {
