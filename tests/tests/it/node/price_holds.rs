@@ -75,7 +75,9 @@ async fn a_promised_price_is_honoured_on_another_node_and_nothing_else_is() {
         "{placed}"
     );
     assert_eq!(placed["lines"][0]["price"]["unit_price"], "2.5");
-    // Under its key it stays what it was, also where the token could not be verified any more.
+    // Under its key it stays what it was, also where the token could not be verified any more, once the node there has
+    // come as far.
+    held(&third_http, "price", placed["as_of"].as_str().unwrap()).await;
     let (status, again) = place(&third_http, "o1", &order("4", token)).await;
     assert_eq!((status, &again["order"]), (201, &placed["order"]));
 
