@@ -17,6 +17,7 @@ pub mod ledger;
 pub mod limits;
 pub mod live;
 pub mod lookup;
+pub mod ownership;
 pub mod quantity;
 pub mod quote;
 pub mod rows;

@@ -15,6 +15,7 @@ use crate::ledger::{
     StockChain, SupplyLine,
 };
 use crate::live::LiveStock;
+use crate::ownership::OwnershipInForce;
 use crate::rows::RowVersion;
 use crate::sourcing::Position;
 
@@ -22,6 +23,7 @@ use crate::sourcing::Position;
 pub(super) struct Reader<'a> {
     ledger: &'a LedgerTables,
     policies: &'a PolicySet,
+    ownership: &'a OwnershipInForce,
     dictionary: &'a Dictionary,
     today: LocalDate,
     now: Timestamp,
@@ -51,6 +53,7 @@ impl<'a> Reader<'a> {
         Self {
             ledger: question.ledger,
             policies: &question.catalog.policies,
+            ownership: &question.catalog.ownership,
             dictionary: question.dictionary,
             today: question.today,
             now: question.now,
@@ -86,12 +89,12 @@ impl<'a> Reader<'a> {
     /// add one.
     pub(super) fn warehouses(&mut self, records: &Records<'_>) -> Vec<WarehouseNo> {
         let class = records.item.class_id.as_ref();
-        let policies = self.policies;
+        let ownership = self.ownership;
         for table in [Table::Stock, Table::Supply] {
-            for owner in policies.owners(table, class) {
+            for owner in ownership.owners(table, class) {
                 self.owner_chain(owner, records.item);
             }
-            if policies.owner(table, None, class).is_none() {
+            if ownership.owner(table, None, class).is_none() {
                 for at in 0..self.ledger.chains.len() {
                     self.consulted.note(&self.chain(at, records.item).status);
                 }
@@ -118,7 +121,7 @@ impl<'a> Reader<'a> {
         find: impl Fn(&'r ItemStock) -> Option<T>,
     ) -> Option<(T, &'a StockChain)> {
         let found = |at: usize| records.by_chain[at].as_deref().and_then(&find);
-        if let Some(owner) = self.policies.owner(table, warehouse, records.item.class_id.as_ref()) {
+        if let Some(owner) = self.ownership.owner(table, warehouse, records.item.class_id.as_ref()) {
             let at = self.owner_chain(owner, records.item)?;
             return Some((found(at)?, self.chain(at, records.item)));
         }
@@ -178,7 +181,7 @@ impl<'a> Reader<'a> {
         let id = WarehouseId::new(self.dictionary.warehouses.name(warehouse)).ok();
         let class = records.item.class_id.as_ref();
         let source = |table, chain: Option<&StockChain>| {
-            let owner = self.policies.owner(table, id.as_ref(), class);
+            let owner = self.ownership.owner(table, id.as_ref(), class);
             owner.or(chain.map(|chain| &chain.source)).cloned()
         };
         NeedCell {

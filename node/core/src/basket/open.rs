@@ -25,7 +25,7 @@ pub(crate) struct Opened {
     pub(crate) as_of: AsOf,
     pub(crate) account: Option<AccountContext>,
     pub(crate) ledger: Arc<LedgerTables>,
-    pub(crate) catalog: Arc<CatalogTables>,
+    pub(crate) catalog: CatalogTables,
 }
 
 impl Readers<'_> {
@@ -50,6 +50,11 @@ impl Readers<'_> {
             partition: self.catalog.position(partition),
         };
         // After the positions: what is loaded here is at least as new as they say.
-        Ok(Opened { as_of, account, ledger: self.ledger.load(), catalog: self.catalog.load() })
+        Ok(Opened {
+            as_of,
+            account,
+            ledger: self.ledger.load(),
+            catalog: CatalogTables::clone(&self.catalog.load()),
+        })
     }
 }

@@ -6,7 +6,7 @@ use pannier_protocol::change::{Account, PriceScope, SourcingMode, Table};
 use pannier_protocol::{AccountId, CompanyId, Currency, EntitlementId, Partition, TerritoryId};
 use serde::{Deserialize, Serialize};
 
-use super::ownership::select;
+use super::select::select;
 use super::tables::CatalogTables;
 use crate::dictionary::{AccountNo, Dictionary, ScopeNo, WarehouseNo};
 use crate::limits::ANCESTORS_MAX;
@@ -119,8 +119,8 @@ impl AccountContext {
 
 /// The record of an account, by ownership.
 pub fn find_account(tables: &CatalogTables, account: AccountNo) -> Option<Arc<AccountRecord>> {
-    let owner = tables.policies.owner(Table::Accounts, None, None);
-    select(&tables.shared, |rows| rows.account(account), |_| owner)
+    let owner = tables.ownership.owner(Table::Accounts, None, None);
+    select(&tables.chains.shared, |rows| rows.account(account), |_| owner)
 }
 
 /// The account, its ship-to and everybody above them.

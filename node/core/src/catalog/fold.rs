@@ -16,7 +16,7 @@ use pannier_protocol::subject::Subject;
 use pannier_protocol::{Change, Incarnation, Partition, SourceId, StreamSequence};
 
 use super::derived::Derived;
-use super::{CatalogChain, CatalogRows, CatalogTables, PolicySet};
+use super::{CatalogChain, CatalogRows, CatalogTables, ChainSet};
 use crate::dictionary::Dictionary;
 use crate::entry::{DropReason, Effect, Entry, ReviewKind};
 use crate::freshness::Board;
@@ -250,15 +250,13 @@ impl Catalog {
             });
             chains.collect::<Vec<_>>()
         };
-        let mut policies = PolicySet::default();
-        for policy in self.policies.values() {
-            policies.set(policy.document.clone());
-        }
-        self.reader.tables.store(Arc::new(CatalogTables {
+        let chains = ChainSet {
             shared: published(Partition::Shared),
             families: std::array::from_fn(|number| published(Partition::Family(number as u8))),
-            policies: Arc::new(policies),
-        }));
+        };
+        let mut tables = CatalogTables { chains: Arc::new(chains), ..CatalogTables::default() };
+        self.policies.values().for_each(|policy| tables.put(policy));
+        self.reader.tables.store(Arc::new(tables));
     }
 }
 

@@ -8,8 +8,8 @@ use pannier_protocol::{ClassId, Decimal, EntitlementId, ItemId, Partition};
 use serde::{Deserialize, Serialize};
 
 use super::accounts::AccountContext;
-use super::ownership::select;
 use super::references::{NumberOf, ReferenceRecord};
+use super::select::select;
 use super::tables::CatalogTables;
 use crate::dictionary::{ClassNo, Dictionary, ItemNo, UomNo};
 use crate::quantity::Exact;
@@ -124,8 +124,8 @@ pub struct FoundItem {
 
 /// The record of an item, by ownership.
 pub fn find_item(tables: &CatalogTables, item: ItemNo) -> Option<Arc<ItemRecord>> {
-    let owner = |record: &ItemRecord| tables.policies.owner(Table::Items, None, record.class_id.as_ref());
-    select(&tables.shared, |rows| rows.item(item), owner)
+    let owner = |record: &ItemRecord| tables.ownership.owner(Table::Items, None, record.class_id.as_ref());
+    select(&tables.chains.shared, |rows| rows.item(item), owner)
 }
 
 /// Whether the item exists for the caller: one that the account may not buy looks unknown.
@@ -172,7 +172,7 @@ fn referenced(
 ) -> Option<(ItemNo, Option<UomNo>)> {
     let family = account.map_or(&[][..], |context| tables.chains(context.partition()));
     let chains = family.iter().chain(tables.chains(Partition::Shared));
-    let owner = tables.policies.owner(Table::References, None, None);
+    let owner = tables.ownership.owner(Table::References, None, None);
     let found: Arc<ReferenceRecord> = select(chains, |rows| rows.reference(of, number), |_| owner)?;
     Some((found.item, found.uom))
 }

@@ -1,10 +1,10 @@
 //! What the tenant decides by data, with what holds until they do.
 
 use pannier_protocol::change::{
-    CustomerKey, Defaults, InDoubt, ItemKeyKind, LevelPolicy, LevelRule, Ownership, PastDue, PolicyDocument,
-    PriceMoved, Rounding, Sourcing, SourcingMode, Staleness, Table, WarehouseKey,
+    CustomerKey, Defaults, InDoubt, ItemKeyKind, LevelPolicy, LevelRule, PastDue, PolicyDocument, PriceMoved,
+    Rounding, Sourcing, SourcingMode, Staleness, WarehouseKey,
 };
-use pannier_protocol::{ClassId, Currency, ListId, SourceId, WarehouseId, Zone};
+use pannier_protocol::{Currency, ListId, Zone};
 
 /// The documents in force.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,7 +14,6 @@ pub struct PolicySet {
     pub sourcing: Sourcing,
     pub rounding: Rounding,
     pub business_zone: Zone,
-    pub ownership: Ownership,
     pub defaults: Defaults,
 }
 
@@ -45,7 +44,6 @@ impl Default for PolicySet {
             sourcing: Sourcing { mode: SourcingMode::Split, horizon_days: 90, past_due: PastDue::Ignore },
             rounding: Rounding::HalfAway,
             business_zone: Zone::utc(),
-            ownership: Ownership { rules: Vec::new() },
             defaults: Defaults {
                 currency: Currency::new("USD").expect("USD is a currency"),
                 lists: vec![ListId::new("LIST").expect("LIST is an id")],
@@ -57,42 +55,16 @@ impl Default for PolicySet {
 
 impl PolicySet {
     /// Puts one document in force.
-    pub fn set(&mut self, document: PolicyDocument) {
+    pub(super) fn set(&mut self, document: PolicyDocument) {
         match document {
             PolicyDocument::Levels(levels) => self.levels = levels,
             PolicyDocument::Staleness(staleness) => self.staleness = staleness,
             PolicyDocument::Sourcing(sourcing) => self.sourcing = sourcing,
             PolicyDocument::Rounding(rounding) => self.rounding = rounding,
             PolicyDocument::BusinessZone(zone) => self.business_zone = zone,
-            PolicyDocument::Ownership(ownership) => self.ownership = ownership,
+            // In force beside these; see `crate::ownership`.
+            PolicyDocument::Ownership(_) => {}
             PolicyDocument::Defaults(defaults) => self.defaults = defaults,
         }
-    }
-
-    /// The source whose rows count, by the first rule that matches; `None`: the lowest id that has a row.
-    pub fn owner(
-        &self,
-        table: Table,
-        warehouse: Option<&WarehouseId>,
-        class: Option<&ClassId>,
-    ) -> Option<&SourceId> {
-        let rule = self.ownership.rules.iter().find(|rule| {
-            (rule.table == table || rule.table == Table::All)
-                && rule.warehouse.as_ref().is_none_or(|named| Some(named) == warehouse)
-                && rule.class.as_ref().is_none_or(|named| Some(named) == class)
-        });
-        rule.map(|rule| &rule.source)
-    }
-
-    /// The sources that own the table's rows of a class in some warehouse.
-    pub fn owners(&self, table: Table, class: Option<&ClassId>) -> impl Iterator<Item = &SourceId> {
-        let rules = self.ownership.rules.iter().filter(move |rule| {
-            (rule.table == table || rule.table == Table::All)
-                && rule.class.as_ref().is_none_or(|named| Some(named) == class)
-        });
-        // A rule for all warehouses leaves nothing to those after it.
-        let mut open = true;
-        let reached = rules.take_while(move |rule| std::mem::replace(&mut open, rule.warehouse.is_some()));
-        reached.map(|rule| &rule.source)
     }
 }

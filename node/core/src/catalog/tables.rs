@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use pannier_protocol::change::{Policy, PolicyDocument};
 use pannier_protocol::limits::PARTITIONS;
 use pannier_protocol::{Partition, SourceId};
 
 use super::{CatalogRows, PolicySet};
 use crate::freshness::ChainStatus;
+use crate::ownership::OwnershipInForce;
 
 /// One chain: whose rows, how fresh, and the rows.
 #[derive(Clone)]
@@ -17,28 +19,45 @@ pub struct CatalogChain {
     pub rows: Arc<CatalogRows>,
 }
 
-/// All chains of the catalog. A lookup loads it once and reads it to its end.
-#[derive(Clone)]
+/// The catalog as one lookup reads it to its end; cheap to clone.
+#[derive(Clone, Default)]
 pub struct CatalogTables {
+    pub chains: Arc<ChainSet>,
+    /// What holds until policies say otherwise.
+    pub policies: Arc<PolicySet>,
+    pub ownership: Arc<OwnershipInForce>,
+}
+
+/// All chains of the catalog.
+#[derive(Clone)]
+pub struct ChainSet {
     /// By source id.
     pub shared: Vec<CatalogChain>,
     /// By partition, each by source id.
     pub families: [Vec<CatalogChain>; PARTITIONS as usize],
-    pub policies: Arc<PolicySet>,
 }
 
-impl Default for CatalogTables {
-    /// No chain, and what holds until policies say otherwise.
+impl Default for ChainSet {
     fn default() -> Self {
-        Self { shared: Vec::new(), families: std::array::from_fn(|_| Vec::new()), policies: Arc::default() }
+        Self { shared: Vec::new(), families: std::array::from_fn(|_| Vec::new()) }
     }
 }
 
 impl CatalogTables {
+    /// Puts one document in force.
+    pub(crate) fn put(&mut self, policy: &Policy) {
+        match policy.document.clone() {
+            PolicyDocument::Ownership(document) => {
+                self.ownership = Arc::new(OwnershipInForce::new(policy.version, document));
+            }
+            other => Arc::make_mut(&mut self.policies).set(other),
+        }
+    }
+
     pub fn chains(&self, partition: Partition) -> &[CatalogChain] {
         match partition {
-            Partition::Shared => &self.shared,
-            Partition::Family(number) => &self.families[usize::from(number)],
+            Partition::Shared => &self.chains.shared,
+            Partition::Family(number) => &self.chains.families[usize::from(number)],
         }
     }
 }

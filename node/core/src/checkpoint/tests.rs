@@ -182,9 +182,9 @@ fn filled() -> Node {
         [Table::Stock, Table::Supply, Table::Safety, Table::Credit]
             .map(|table| count(&|scope| stock.chains[0].rows.rows_count(scope), table))
             .to_vec(),
-        shared.map(|table| count(&|scope| catalog.shared[0].rows.rows_count(scope), table)).to_vec(),
+        shared.map(|table| count(&|scope| catalog.chains.shared[0].rows.rows_count(scope), table)).to_vec(),
         [Table::Scopes, Table::Prices]
-            .map(|table| count(&|scope| catalog.families[7][0].rows.rows_count(scope), table))
+            .map(|table| count(&|scope| catalog.chains.families[7][0].rows.rows_count(scope), table))
             .to_vec(),
     ];
     assert!(

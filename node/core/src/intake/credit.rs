@@ -9,7 +9,7 @@ use super::Desk;
 impl Desk<'_> {
     /// `None`: no account of the family has a limit or balance. The verdict reads the row, its currency too.
     pub(super) fn credit(&self, amount: Decimal) -> Option<CreditUse> {
-        let owner = self.catalog.policies.owner(Table::Credit, None, None);
+        let owner = self.catalog.ownership.owner(Table::Credit, None, None);
         let upward = std::iter::once(&self.account.account).chain(&self.account.ancestors);
         let mut with_row = upward.filter_map(|record| {
             let mut chains = self.ledger.chains.iter();

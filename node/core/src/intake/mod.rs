@@ -186,7 +186,7 @@ impl<'a> Desk<'a> {
         currency: Option<Currency>,
         now: Timestamp,
     ) -> Result<Self, IntakeRefusal> {
-        let (ledger, catalog) = (opened.ledger.as_ref(), opened.catalog.as_ref());
+        let (ledger, catalog) = (opened.ledger.as_ref(), &opened.catalog);
         let account = opened.account.as_ref().ok_or(IntakeRefusal::UnknownAccount)?;
         let past = IntakeRefusal::InvalidRequest { field: "pricing_date", reason: "past the calendar" };
         Ok(Self {

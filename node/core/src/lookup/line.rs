@@ -105,7 +105,7 @@ impl Basket<'_> {
     /// is says nothing of stock, and is not judged.
     fn judge_item(&mut self, item: &ItemRecord) -> Result<FreshnessState, Refused> {
         let mut consulted = Consulted::default();
-        let owner = self.catalog.policies.owner(Table::Items, None, None);
+        let owner = self.catalog.ownership.owner(Table::Items, None, None);
         for chain in self.catalog.chains(Partition::Shared) {
             let counts = owner.is_none_or(|owner| *owner == chain.source);
             if counts && chain.status.load().suspect {

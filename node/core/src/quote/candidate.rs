@@ -56,7 +56,7 @@ impl<'a> Line<'a> {
             class: question.item.class.map(Target::class),
             warehouse: warehouse.as_ref().and_then(|id| scopes.dictionary.warehouses.get(id.as_str())),
             contract: question.contract.and_then(|name| scopes.contract(name)),
-            owner: scopes.tables.policies.owner(Table::Prices, warehouse.as_ref(), class),
+            owner: scopes.tables.ownership.owner(Table::Prices, warehouse.as_ref(), class),
             base_quantity: question.unit.to_base(question.quantity)?,
             out_of_range: Cell::new(false),
         })

@@ -130,7 +130,7 @@ pub(super) fn note(line: &Line<'_>, outcome: &Outcome<'_>, consulted: &mut Consu
     debug_assert!(
         scopes
             .tables
-            .policies
+            .ownership
             .owner(Table::Caps, None, None)
             .is_none_or(|owner| { scopes.cap_chains.iter().all(|chain| chain.source == *owner) })
     );

@@ -224,7 +224,7 @@ fn note_condemned(line: &Line<'_>, outcome: &Outcome<'_>, consulted: &mut Consul
             }
         }
     }
-    for chain in &scopes.tables.shared {
+    for chain in &scopes.tables.chains.shared {
         let facts = || RowFacts { item: Some(item.id.as_str()), ..RowFacts::default() };
         let states = || chain.rows.item(item.item).is_some_and(|record| *record == *item);
         if let Some(mode) = chain.status.condemns(item.version, facts).filter(|_| states()) {

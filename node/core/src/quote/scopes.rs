@@ -66,9 +66,9 @@ impl<'t> BasketScopes<'t> {
         account: Option<&'t AccountContext>,
     ) -> Self {
         let family = account.map_or(&[][..], |context| tables.chains(context.partition()));
-        let mut chains: Vec<_> = family.iter().chain(&tables.shared).collect();
+        let mut chains: Vec<_> = family.iter().chain(&tables.chains.shared).collect();
         chains.sort_by(|a, b| a.source.cmp(&b.source));
-        let caps_owner = tables.policies.owner(Table::Caps, None, None);
+        let caps_owner = tables.ownership.owner(Table::Caps, None, None);
         let may_cap = |chain: &&StockChain| match caps_owner {
             Some(owner) => *owner == chain.source,
             None => chain.rows.has_caps(),
@@ -138,11 +138,12 @@ impl<'t> BasketScopes<'t> {
     /// Notes every chain that what leads to a price may come from, found or not. `prices_owner`: whose
     /// price rows count for the line.
     pub fn note(&self, prices_owner: Option<&SourceId>, consulted: &mut Consulted) {
-        let policies = &self.tables.policies;
+        let ownership = &self.tables.ownership;
         let tables = [Table::Items, Table::References, Table::Accounts, Table::Scopes];
         for chain in &self.chains {
             let counts = |owner: Option<&SourceId>| owner.is_none_or(|owner| *owner == chain.source);
-            if counts(prices_owner) || tables.iter().any(|table| counts(policies.owner(*table, None, None))) {
+            if counts(prices_owner) || tables.iter().any(|table| counts(ownership.owner(*table, None, None)))
+            {
                 consulted.note(&chain.status);
             }
         }
@@ -152,7 +153,7 @@ impl<'t> BasketScopes<'t> {
     }
 
     fn note_condemned(&self, record: &Arc<AccountRecord>, consulted: &mut Consulted) {
-        for chain in &self.tables.shared {
+        for chain in &self.tables.chains.shared {
             let is_source = || chain.rows.account(record.account).is_some_and(|it| Arc::ptr_eq(&it, record));
             let facts = || RowFacts { account: Some(record.id.as_str()), ..RowFacts::default() };
             if let Some(mode) = chain.status.condemns(record.version, facts).filter(|_| is_source()) {
@@ -269,7 +270,7 @@ impl<'t> BasketScopes<'t> {
 
     /// The header of the source that owns headers, else of the lowest source that has one.
     fn header<'a>(&self, parts: &'a [ScopePart<'t>]) -> Option<&'a Header> {
-        let owner = self.tables.policies.owner(Table::Scopes, None, None);
+        let owner = self.tables.ownership.owner(Table::Scopes, None, None);
         let mut counting = parts.iter().filter(|part| owner.is_none_or(|owner| *owner == part.chain.source));
         counting.find_map(|part| part.scope.header())
     }

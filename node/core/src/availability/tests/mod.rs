@@ -10,12 +10,14 @@ use std::sync::Arc;
 
 use expect_test::Expect;
 use pannier_protocol::api::Availability;
-use pannier_protocol::change::{Change, PolicyDocument};
+use pannier_protocol::change::{Change, Policy, PolicyDocument};
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{AccountId, Decimal, Encoding, LocalDate, Partition, SourceId, Timestamp, codec};
 
 use super::{Promise, StockQuestion, Taken, promise};
-use crate::catalog::{AccountContext, CatalogChain, CatalogRows, CatalogTables, ItemRecord, accounts, uoms};
+use crate::catalog::{
+    AccountContext, CatalogChain, CatalogRows, CatalogTables, ChainSet, ItemRecord, accounts, uoms,
+};
 use crate::dictionary::Dictionary;
 use crate::freshness::{ChainState, ChainStatus};
 use crate::ledger::{LedgerTables, Promised, StockChain, StockRows, When};
@@ -83,7 +85,10 @@ impl World {
         let source = SourceId::new("erp").unwrap();
         let status = status(Subject::Catalog(Partition::Shared, source.clone()));
         let chain = CatalogChain { source, partition: Partition::Shared, status, rows };
-        let catalog = CatalogTables { shared: vec![chain], ..CatalogTables::default() };
+        let catalog = CatalogTables {
+            chains: Arc::new(ChainSet { shared: vec![chain], ..ChainSet::default() }),
+            ..CatalogTables::default()
+        };
         Self { dictionary, catalog, ledger: LedgerTables::default(), taken: Taken::default() }
     }
 
@@ -128,7 +133,7 @@ impl World {
     fn policy(mut self, document: &str) -> Self {
         let document: PolicyDocument =
             codec::decode(Encoding::Json, document.as_bytes(), document.len()).unwrap();
-        Arc::make_mut(&mut self.catalog.policies).set(document);
+        self.catalog.put(&Policy { version: 1, document });
         self
     }
 

@@ -87,7 +87,10 @@ fn the_highest_version_of_a_policy_is_in_force_whoever_sent_it() {
     assert_eq!(stream.rounding(), Rounding::Up);
     assert_eq!(stream.send(erp, first, 4, &rounding(3, "down")), []);
     assert_eq!(stream.rounding(), Rounding::Down);
-    assert!(stream.catalog.reader().load().shared.is_empty(), "who only sends policies is no source of rows");
+    assert!(
+        stream.catalog.reader().load().chains.shared.is_empty(),
+        "who only sends policies is no source of rows"
+    );
 }
 
 #[test]
@@ -103,7 +106,7 @@ fn every_partition_has_a_position_of_its_own() {
         [Partition::Shared, Partition::Family(7), Partition::Family(8)].map(|p| reader.position(p).0);
     assert_eq!(positions, [1, 4, 0]);
     let tables = reader.load();
-    let chains = (tables.shared.len(), tables.chains(Partition::Family(7)).len());
+    let chains = (tables.chains(Partition::Shared).len(), tables.chains(Partition::Family(7)).len());
     assert_eq!(chains, (0, 1), "a claim alone states nothing");
 }
 
@@ -135,7 +138,7 @@ fn a_snapshot_is_swapped_in_for_new_readers_and_brings_its_policies() {
     assert!(matches!(elsewhere.as_slice(), [Effect::Review(_)]));
     assert_eq!(stream.send("catalog.shared.ops", ops, 2, &approve(erp)), []);
     let after = stream.catalog.reader().load();
-    assert_eq!((items(&before.shared[0]), items(&after.shared[0])), (2, 1));
+    assert_eq!((items(&before.chains.shared[0]), items(&after.chains.shared[0])), (2, 1));
     assert_eq!(stream.rounding(), Rounding::Up);
 }
 

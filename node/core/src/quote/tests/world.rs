@@ -8,9 +8,7 @@ use pannier_protocol::limits::MESSAGE_BYTES_MAX;
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{AccountId, Currency, Decimal, Partition, SourceId, Timestamp};
 
-use crate::catalog::{
-    AccountContext, CatalogChain, CatalogRows, CatalogTables, PolicySet, accounts, items, uoms,
-};
+use crate::catalog::{AccountContext, CatalogChain, CatalogRows, CatalogTables, accounts, items, uoms};
 use crate::dictionary::Dictionary;
 use crate::freshness::{ChainState, ChainStatus, Condemned};
 use crate::ledger::{LedgerTables, StockChain, StockRows};
@@ -92,9 +90,7 @@ impl World {
         sequence: u64,
     ) -> Vec<String> {
         if let Change::Policy(policy) = change {
-            let mut policies = PolicySet::clone(&self.tables.policies);
-            policies.set(policy.document.clone());
-            self.tables.policies = Arc::new(policies);
+            self.tables.put(policy);
             return Vec::new();
         }
         let version = RowVersion::new(0, sequence);
@@ -115,9 +111,10 @@ impl World {
     }
 
     pub(super) fn chain(&mut self, source: &SourceId, partition: Partition) -> &CatalogChain {
+        let all = Arc::make_mut(&mut self.tables.chains);
         let chains = match partition {
-            Partition::Shared => &mut self.tables.shared,
-            Partition::Family(number) => &mut self.tables.families[usize::from(number)],
+            Partition::Shared => &mut all.shared,
+            Partition::Family(number) => &mut all.families[usize::from(number)],
         };
         let at = chains.iter().position(|chain| chain.source == *source).unwrap_or_else(|| {
             let rows = Arc::new(CatalogRows::new(Arc::clone(&self.dictionary)));

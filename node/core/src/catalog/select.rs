@@ -1,5 +1,4 @@
-//! Whose row counts where several sources have one. Rows are kept per source and chosen when they are read,
-//! so that a handover moves no rows and a shadow source can be compared.
+//! The record that counts where several sources have one.
 
 use std::sync::Arc;
 
