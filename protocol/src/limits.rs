@@ -69,6 +69,8 @@ pub const CHAIN_PERCENTS_MAX: usize = 16;
 /// Most elements of a list inside an item, account or policy (units, components, groups...).
 pub const LIST_MAX: usize = 1_024;
 
+/// Tables that one handover names.
+pub const HANDOVER_TABLES_MAX: usize = 16;
 /// Partitions of the catalog beside `shared`.
 pub const PARTITIONS: u8 = 64;
 /// Subjects that one source can write: the ledger's, shared and one a partition.

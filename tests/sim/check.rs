@@ -37,6 +37,7 @@ struct OrderSeen {
     generation: u32,
     document: Option<String>,
     cancel_asked: bool,
+    moving_to: Option<String>,
     lines: Vec<LineSeen>,
 }
 
@@ -85,6 +86,7 @@ fn order_of_core(order: &OrderRecord) -> OrderSeen {
         generation: order.generation,
         document: order.document.as_ref().map(ToString::to_string),
         cancel_asked: order.cancel_asked,
+        moving_to: order.moving_to.as_ref().map(ToString::to_string),
         lines: order.lines.iter().map(line_of_core).collect(),
     }
 }
@@ -97,6 +99,7 @@ fn order_of_model(model: &Model, order: &Order) -> OrderSeen {
         generation: order.generation,
         document: order.document.clone(),
         cancel_asked: order.cancel_asked,
+        moving_to: order.moving_to.as_ref().map(ToString::to_string),
         lines: order.lines.iter().map(|line| line_of_model(line, &model.takes(order, line))).collect(),
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use pannier_core::ledger::orders::{OrderRecord, OrdersReader};
 use pannier_protocol::api::OrderState;
-use pannier_protocol::change::RuleVersionActivated;
+use pannier_protocol::change::{Ownership, RuleVersionActivated};
 use pannier_protocol::order::{
-    ActKey, CatalogFloor, DecideOrder, Decision, DismissOrder, EditOrder, EditedFacts, Fingerprint, OrderId,
-    Redispatch, ReleaseOverlay, RouteRule, Routing, Verdict,
+    ActKey, Backends, CatalogFloor, DecideOrder, Decision, DismissOrder, EditOrder, EditedFacts, Fingerprint,
+    Handover, HandoverScope, OrderId, Redispatch, ReleaseOverlay, RouteRule, Routing, Verdict,
 };
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{Change, MarkId, Partition, StreamSequence};
@@ -42,13 +42,13 @@ impl Operators {
 
     /// Orders exist from here on, and go somewhere.
     pub(crate) fn begin(&mut self, broker: &mut Broker, random: &mut Random) {
-        let rules = Change::RuleVersionActivated(RuleVersionActivated { version: 2 });
+        let rules = Change::RuleVersionActivated(RuleVersionActivated { version: 3 });
         self.write(broker, random, rules);
         self.route_all(broker, random);
     }
 
     pub(crate) fn act(&mut self, broker: &mut Broker, orders: &OrdersReader, random: &mut Random) -> String {
-        let decision = match random.weighted(&[40, 15, 10, 8, 8, 6, 8, 6]) {
+        let decision = match random.weighted(&[40, 15, 10, 8, 8, 6, 8, 4, 6]) {
             0 => self.verdict(orders, random),
             1 => self.redispatch(orders, random),
             2 => self.dismiss(orders, random),
@@ -56,6 +56,7 @@ impl Operators {
             4 => Some(self.raise_floor(random)),
             5 => self.release(orders, random),
             6 => self.edit(orders, random),
+            7 => Some(self.hand_over(orders, random)),
             // The same act once more: somebody did not see the answer.
             _ => random.pick(&self.decided).cloned(),
         };
@@ -120,6 +121,28 @@ impl Operators {
         let subject = Subject::Catalog(Partition::Shared, source(BACKENDS[0]));
         let Signature { by, reason, keyed } = self.sign(random.chance(50));
         Decision::CatalogFloor(CatalogFloor { subject, position, by, reason, keyed })
+    }
+
+    /// Of orders alone, now and then by what was in force before the last one.
+    fn hand_over(&mut self, orders: &OrdersReader, random: &mut Random) -> Decision {
+        let [first, second] = BACKENDS.map(source);
+        let (from, to) = if random.chance(50) { (first, second) } else { (second, first) };
+        let known = orders.handover().map_or(0, |record| record.ownership.version);
+        let Signature { by, reason, keyed } = self.sign(random.chance(50));
+        Decision::Handover(Box::new(Handover {
+            scope: HandoverScope::default(),
+            from: from.clone(),
+            to: to.clone(),
+            backends: Some(Backends { from, to }),
+            snapshots: Vec::new(),
+            catalog: Vec::new(),
+            replaces: known.saturating_sub(u64::from(random.chance(15))),
+            ownership: Ownership { rules: Vec::new() },
+            moved: Vec::new(),
+            by,
+            reason,
+            keyed,
+        }))
     }
 
     fn release(&mut self, orders: &OrdersReader, random: &mut Random) -> Option<Decision> {

@@ -185,7 +185,10 @@ impl Simulation {
 
     fn ask(&mut self, at: usize, answers: &OrdersReader) -> String {
         let catalog = self.operators.catalog - self.random.below(2) as u64;
-        let intake = Intake { now: self.broker.now, catalog, mode: self.profile.mode };
+        // A moment ago, now and then.
+        let known = answers.handover().map(|record| record.ownership.version);
+        let handover = known.map(|version| version - u64::from(self.random.chance(5)));
+        let intake = Intake { now: self.broker.now, catalog, mode: self.profile.mode, handover };
         let (said, command) = self.clients.ask(intake, answers, &self.profile, &mut self.random);
         // Sent twice at once, to two nodes.
         if self.random.chance(8) {

@@ -127,6 +127,8 @@ pub(crate) struct Intake {
     /// Of the catalog it priced by.
     pub(crate) catalog: u64,
     pub(crate) mode: SourcingMode,
+    /// The handover that it chose its sources by.
+    pub(crate) handover: Option<u64>,
 }
 
 impl Intake {
@@ -142,7 +144,13 @@ impl Intake {
 
     fn terms(&self) -> StockTerms {
         let past_due = PastDue::Ignore;
-        StockTerms { zone: Zone::utc(), horizon_days: HORIZON_DAYS, past_due, mode: self.mode }
+        StockTerms {
+            zone: Zone::utc(),
+            horizon_days: HORIZON_DAYS,
+            past_due,
+            mode: self.mode,
+            handover: self.handover,
+        }
     }
 
     pub(crate) fn hold(&self, keyed: KeyedBy, wishes: &[Wish], partial: bool, expires_at: i64) -> PlaceHold {

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{
-    ChangeHold, Command, Decision, EditOrder, EditableFact, LineProgress, Need, OrderEvent, OrderId,
-    PlaceHold, PlaceOrder, StockLine, StockTerms,
+    ChangeHold, Command, Decision, EditOrder, EditableFact, Handover, LineProgress, Need, OrderEvent,
+    OrderId, PlaceHold, PlaceOrder, StockLine, StockTerms,
 };
 use crate::LineId;
+use crate::change::Table;
 use crate::change::check::{Check, ensure, not_negative, positive};
 use crate::limits::HORIZON_DAYS_MAX;
 
@@ -41,6 +42,7 @@ impl Decision {
             Self::Redispatch(again) => ensure(again.closes > 0, "closes", "generations start at 1"),
             Self::Edit(edit) => check_edit(edit),
             Self::Invalidate(rows) => ensure(!rows.up_to.is_empty(), "up_to", "at least one chain"),
+            Self::Handover(handover) => check_handover(handover),
             Self::Order(_)
             | Self::Dismiss(_)
             | Self::ReleaseOverlay(_)
@@ -49,6 +51,36 @@ impl Decision {
             | Self::Recover(_) => Ok(()),
         }
     }
+}
+
+fn check_handover(handover: &Handover) -> Check {
+    let Handover { scope, backends, moved, .. } = handover;
+    ensure(!scope.tables.is_empty() || backends.is_some(), "scope.tables", "neither tables nor orders")?;
+    let tables: BTreeSet<Table> = scope.tables.iter().copied().collect();
+    ensure(tables.len() == scope.tables.len(), "scope.tables", "a table is named twice")?;
+    ensure(
+        !tables.contains(&Table::Policies),
+        "scope.tables",
+        "policies are the tenant's, whoever published them",
+    )?;
+    let of_stock = [Table::Stock, Table::Supply, Table::Lots, Table::Safety];
+    let only = |of: &[Table]| tables.iter().all(|table| of.contains(table));
+    ensure(
+        scope.warehouse.is_none() || only(&of_stock),
+        "scope.warehouse",
+        "only stock, supply, lots, safety and orders are handed over by warehouse",
+    )?;
+    ensure(
+        scope.class.is_none() || (only(&[Table::Items, Table::Prices]) && backends.is_none()),
+        "scope.class",
+        "only items and prices are handed over by class",
+    )?;
+    ensure(tables.is_empty() || handover.from != handover.to, "to", "it is the old source")?;
+    let other = backends.as_ref().is_none_or(|backends| backends.from != backends.to);
+    ensure(other, "backends.to", "it is the old backend")?;
+    ensure(moved.is_empty() || backends.is_some(), "moved", "orders move with backends alone: name them")?;
+    let orders: BTreeSet<&OrderId> = moved.iter().map(|moved| &moved.order).collect();
+    ensure(orders.len() == moved.len(), "moved", "an order is named twice")
 }
 
 fn check_order(place: &PlaceOrder) -> Check {

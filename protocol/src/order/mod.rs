@@ -8,6 +8,7 @@ mod decision;
 mod dispatch;
 mod edit;
 mod event;
+mod handover;
 mod id;
 mod reason;
 mod stock;
@@ -28,6 +29,7 @@ pub use event::{
     FailureClass, LineProgress, OrderAcknowledged, OrderCancelled, OrderFailed, OrderProgressed, Shipment,
     SourcePosition,
 };
+pub use handover::{Backends, CatalogPoint, Handover, HandoverScope, MovedOrder};
 pub use id::{EffectId, Fingerprint, HoldId, IdError, OrderId};
 pub use reason::OrderReason;
 pub use stock::{CapUse, IfShort, Need, NeedCell, StockLine, StockTerms};
@@ -67,6 +69,7 @@ pub enum Decision {
     CatalogFloor(CatalogFloor),
     Invalidate(InvalidateRows),
     Recover(Recover),
+    Handover(Box<Handover>),
 }
 
 impl Command {
@@ -144,6 +147,7 @@ impl Decision {
             Self::CatalogFloor(_) => "decision.catalog_floor",
             Self::Invalidate(_) => "decision.invalidate",
             Self::Recover(_) => "decision.recover",
+            Self::Handover(_) => "decision.handover",
         }
     }
 
@@ -159,6 +163,7 @@ impl Decision {
             Self::CatalogFloor(it) => (&it.by, &it.reason, &it.keyed),
             Self::Invalidate(it) => (&it.by, &it.reason, &it.keyed),
             Self::Recover(it) => (&it.by, &it.reason, &it.keyed),
+            Self::Handover(it) => (&it.by, &it.reason, &it.keyed),
         };
         Act { by, reason, keyed: keyed.as_ref() }
     }
@@ -171,7 +176,11 @@ impl Decision {
             Self::Edit(it) => Some(&it.order),
             Self::Dismiss(it) => Some(&it.order),
             Self::ReleaseOverlay(it) => Some(&it.order),
-            Self::Routing(_) | Self::CatalogFloor(_) | Self::Invalidate(_) | Self::Recover(_) => None,
+            Self::Routing(_)
+            | Self::CatalogFloor(_)
+            | Self::Invalidate(_)
+            | Self::Recover(_)
+            | Self::Handover(_) => None,
         }
     }
 }

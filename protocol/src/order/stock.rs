@@ -17,6 +17,10 @@ pub struct StockTerms {
     pub horizon_days: u16,
     pub past_due: PastDue,
     pub mode: SourcingMode,
+    /// The version of the handover by which sources were chosen; without: before the first. One that is older than
+    /// the handover in force is sent back to be resolved again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handover: Option<u64>,
 }
 
 /// A line as far as stock goes. A kit has several needs, any other item one.

@@ -255,3 +255,38 @@ fn orders_say_what_is_wrong() {
         assert_eq!(told(decode_order(Encoding::Json, text.as_bytes())), want, "{text}");
     }
 }
+
+#[test]
+fn handovers_say_what_is_wrong() {
+    let order = "2f35yzft4vdbe7f2bc5t399rj5";
+    let moved = json!([{"order": order, "document": "A"}, {"order": order, "document": "B"}]);
+    let by_class = json!({"tables": ["items"], "class": "PIPE"});
+    for (pointer, field, want) in [
+        ("/scope", json!({"tables": []}), "ok"),
+        ("/scope/tables", json!(["stock", "stock"]), "scope.tables: a table is named twice"),
+        (
+            "/scope/tables",
+            json!(["policies"]),
+            "scope.tables: policies are the tenant's, whoever published them",
+        ),
+        (
+            "/scope/tables",
+            json!(["all"]),
+            "scope.warehouse: only stock, supply, lots, safety and orders are handed over by warehouse",
+        ),
+        ("/scope", by_class, "scope.class: only items and prices are handed over by class"),
+        ("/to", json!("erp-1"), "to: it is the old source"),
+        ("/backends/to", json!("erp-1"), "backends.to: it is the old backend"),
+        ("/backends", json!(null), "moved: orders move with backends alone: name them"),
+        ("/moved", moved, "moved: an order is named twice"),
+    ] {
+        check_field(CONTROL, "decision.handover", (pointer, field), want);
+    }
+    let mut neither = first_change("decision_handover");
+    let handover = neither.pointer_mut("/decision/handover").unwrap().as_object_mut().unwrap();
+    handover.remove("backends");
+    handover.remove("moved");
+    handover["scope"] = json!({"tables": []});
+    let want = "changes[0].decision.handover.scope.tables: neither tables nor orders";
+    check_change(CONTROL, &neither.to_string(), want);
+}

@@ -2,10 +2,10 @@
 
 use pannier_protocol::api::OrderState;
 use pannier_protocol::order::{
-    DecideOrder, DismissOrder, EditOrder, OrderId, OrderReason, Redispatch, Verdict,
+    Backends, DecideOrder, DismissOrder, EditOrder, Handover, OrderId, OrderReason, Redispatch, Verdict,
 };
 
-use super::orders::may;
+use super::orders::{is_closed, may};
 use super::{Model, Seen, Wanted};
 
 impl Model {
@@ -46,10 +46,38 @@ impl Model {
         let Some(at) = self.standing_order(&again.order).filter(fits) else {
             return self.alarm("event", again.order);
         };
-        if let Some(backend) = &again.backend {
-            self.orders[at].backend = Some(backend.clone());
-        }
+        let order = &mut self.orders[at];
+        let moving_to = order.moving_to.take();
+        order.backend = again.backend.clone().or(moving_to).or(order.backend.take());
         self.reopen(at);
+    }
+
+    /// Of orders alone: who received them receives none from here on.
+    pub(super) fn hand_over(&mut self, handover: &Handover) {
+        let Some(Backends { from, to }) = &handover.backends else { return };
+        if self.handover > Some(handover.replaces) {
+            return self.alarm("event", "");
+        }
+        self.saw(Seen::HandedOver);
+        self.handover = Some(handover.replaces + 1);
+        for rule in self.routing.iter_mut().filter(|rule| rule.backend == *from) {
+            rule.backend = to.clone();
+        }
+        for at in 0..self.orders.len() {
+            let order = &self.orders[at];
+            if order.shrunk || is_closed(order.state) || order.backend.as_ref() != Some(from) {
+                continue;
+            }
+            let is_nobodys = matches!(order.state, OrderState::Review | OrderState::DeadLettered);
+            let is_whole = order.state != OrderState::PartiallyShipped;
+            if is_nobodys {
+                self.orders[at].backend = Some(to.clone());
+            } else if order.is_on_its_way() && is_whole && !order.cancel_asked {
+                self.saw(Seen::CalledBack);
+                self.orders[at].moving_to = Some(to.clone());
+                self.call_back(at);
+            }
+        }
     }
 
     /// What an operator writes in another way goes out as the next generation.
@@ -78,13 +106,14 @@ impl Model {
     }
 
     /// The generation before is closed, with all that its backend said of it; the next one begins.
-    fn reopen(&mut self, at: usize) {
+    pub(super) fn reopen(&mut self, at: usize) {
         self.saw(Seen::SentAgain);
         let id = self.orders[at].placed.order;
         self.outbox.retain(|it| !matches!(it, Wanted::Dispatch { order, .. } if *order == id));
         let order = &mut self.orders[at];
         order.positions.clear();
         (order.acknowledged_at, order.document, order.cancel_asked) = (None, None, false);
+        order.moving_to = None;
         order.told_old = false;
         let state = self.accepted_state(at);
         self.set_state(at, state);

@@ -7,7 +7,7 @@ use pannier_protocol::order::{
 use pannier_protocol::{Decimal, SourceId};
 
 use super::orders::{Order, may};
-use super::{Micros, Model, micros};
+use super::{Micros, Model, Seen, micros};
 
 impl Model {
     pub(super) fn event(&mut self, backend: &SourceId, event: &OrderEvent) {
@@ -94,6 +94,12 @@ impl Model {
             if generation.is_none() && self.orders[at].is_on_its_way() {
                 return self.call_back(at);
             }
+            let is_whole = self.orders[at].state != OrderState::PartiallyShipped;
+            if let Some(to) = self.orders[at].moving_to.take().filter(|_| is_whole) {
+                self.saw(Seen::MovedOn);
+                self.orders[at].backend = Some(to);
+                return self.reopen(at);
+            }
             for line in &mut self.orders[at].lines {
                 line.give_back((line.held() - line.shipped).max(0));
             }
@@ -102,7 +108,7 @@ impl Model {
     }
 
     /// The backend may be about to make a document: it is told not to, once.
-    fn call_back(&mut self, at: usize) {
+    pub(super) fn call_back(&mut self, at: usize) {
         if !self.orders[at].cancel_asked {
             self.orders[at].cancel_asked = true;
             self.dispatch(at, false);
@@ -118,7 +124,7 @@ impl Model {
         let is_there = order.document.is_some() || order.state == OrderState::PartiallyShipped;
         if order.cancel_asked && is_there {
             // Only its cancellation failed.
-            order.cancel_asked = false;
+            (order.cancel_asked, order.moving_to) = (false, None);
             return;
         }
         let to = match event.class {
@@ -126,7 +132,9 @@ impl Model {
             FailureClass::Poison => OrderState::DeadLettered,
         };
         if self.follows(at, to) {
-            self.orders[at].reasons.insert(OrderReason::RefusedByBackend);
+            let order = &mut self.orders[at];
+            order.reasons.insert(OrderReason::RefusedByBackend);
+            order.backend = order.moving_to.take().or(order.backend.take());
             self.set_state(at, to);
             self.alarm("order", self.orders[at].placed.order);
         }

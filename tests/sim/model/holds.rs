@@ -48,6 +48,10 @@ impl Model {
         if !self.is_first("hold", &place.keyed) || stands {
             return;
         }
+        // Its sources are chosen again.
+        if self.handover > place.terms.handover {
+            return;
+        }
         let expires = place.expires_at.millis();
         let late = self.is_late(&place.keyed) || expires <= self.clock;
         let if_short = if place.partial { IfShort::Partial } else { IfShort::Reject };

@@ -60,6 +60,9 @@ enum Seen {
     OutOfHold,
     Forgotten,
     SentAgain,
+    HandedOver,
+    CalledBack,
+    MovedOn,
 }
 
 pub(crate) struct Model {
@@ -76,6 +79,8 @@ pub(crate) struct Model {
     floors: BTreeMap<String, u64>,
     /// Acts of operators by their keys, with when each is forgotten.
     acts: BTreeMap<String, i64>,
+    /// The version of ownership that the last handover put in force.
+    pub(super) handover: Option<u64>,
     /// Every order that was ever placed; of one id the last one stands.
     pub(crate) orders: Vec<Order>,
     pub(crate) holds: BTreeMap<HoldId, Hold>,
@@ -100,6 +105,7 @@ impl Model {
             sources: Sources::default(),
             routing: Vec::new(),
             acts: BTreeMap::new(),
+            handover: None,
             floors: BTreeMap::new(),
             orders: Vec::new(),
             holds: BTreeMap::new(),
@@ -189,6 +195,7 @@ impl Model {
             }
             // Of what lookups read, and no verdict; and of a broker that lost entries, as none does here.
             Decision::Invalidate(_) | Decision::Recover(_) => {}
+            Decision::Handover(handover) => self.hand_over(handover),
         }
         self.tell_overcommit();
     }

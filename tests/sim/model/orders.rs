@@ -72,6 +72,8 @@ pub(crate) struct Order {
     pub(crate) generation: u32,
     pub(crate) document: Option<String>,
     pub(crate) cancel_asked: bool,
+    /// Where it goes once its backend gave it back.
+    pub(crate) moving_to: Option<SourceId>,
     pub(crate) positions: BTreeMap<SourceId, u64>,
     pub(crate) acknowledged_at: Option<i64>,
     pub(crate) told_old: bool,

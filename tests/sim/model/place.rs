@@ -56,6 +56,7 @@ impl Model {
             generation: 0,
             document: None,
             cancel_asked: false,
+            moving_to: None,
             positions: BTreeMap::new(),
             acknowledged_at: None,
             told_old: false,
@@ -83,6 +84,9 @@ impl Model {
         }
         let read = place.priced_at.shared.0.max(place.priced_at.partition.0);
         if self.floors.values().any(|floor| read < *floor) {
+            return None;
+        }
+        if self.handover > place.terms.handover {
             return None;
         }
         let mut reasons = BTreeSet::new();
@@ -166,9 +170,10 @@ impl Model {
         }
         if order.generation == 0 && may(order.state, OrderState::Cancelled) {
             self.close(at, OrderState::Cancelled);
-        } else if !order.cancel_asked {
-            self.orders[at].cancel_asked = true;
-            self.dispatch(at, false);
+        } else {
+            // Called back for another backend: it is called back, and goes nowhere.
+            self.orders[at].moving_to = None;
+            self.call_back(at);
         }
     }
 }

@@ -37,7 +37,7 @@ impl Readers<'_> {
     ) -> Result<Opened, AccountRefusal> {
         let ledger_position = self.ledger.position();
         let shared_position = self.catalog.position(Partition::Shared);
-        let tables = self.catalog.load();
+        let (_, tables) = self.tables();
         let account = match account {
             Some(account) => Some(accounts::resolve(&tables, self.dictionary, account, ship_to)?),
             None => None,
@@ -50,11 +50,19 @@ impl Readers<'_> {
             partition: self.catalog.position(partition),
         };
         // After the positions: what is loaded here is at least as new as they say.
-        Ok(Opened {
-            as_of,
-            account,
-            ledger: self.ledger.load(),
-            catalog: CatalogTables::clone(&self.catalog.load()),
-        })
+        let (ledger, catalog) = self.tables();
+        Ok(Opened { as_of, account, ledger, catalog })
+    }
+
+    /// With whose rows count: by the policies, or by the last handover.
+    fn tables(&self) -> (Arc<LedgerTables>, CatalogTables) {
+        let ledger = self.ledger.load();
+        let position = |partition| self.catalog.position(partition);
+        let handed_over = ledger.handed_over.as_ref().filter(|handed_over| handed_over.is_reached(position));
+        let mut catalog = CatalogTables::clone(&self.catalog.load());
+        if let Some(handed_over) = handed_over {
+            catalog.hand_over(&handed_over.ownership);
+        }
+        (ledger, catalog)
     }
 }

@@ -54,6 +54,14 @@ impl CatalogTables {
         }
     }
 
+    /// Of a handover and a document of policy the one with the higher version is in force, and of equal ones the
+    /// handover: it moved orders as well.
+    pub(crate) fn hand_over(&mut self, ownership: &Arc<OwnershipInForce>) {
+        if ownership.version >= self.ownership.version {
+            self.ownership = Arc::clone(ownership);
+        }
+    }
+
     pub fn chains(&self, partition: Partition) -> &[CatalogChain] {
         match partition {
             Partition::Shared => &self.chains.shared,

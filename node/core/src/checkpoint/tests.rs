@@ -287,7 +287,7 @@ fn other_versions_and_other_lives_are_refused_with_what_to_do() {
     let head = Head { rules: 99, ..frozen.head(None, None) };
     frozen.write(&head, &mut sink).unwrap();
     let error = loaded(&later, 64).err().unwrap().to_string();
-    assert_eq!(error, "it needs rule version 99 and this build follows 2; upgrade this node");
+    assert_eq!(error, "it needs rule version 99 and this build follows 3; upgrade this node");
     let mut other = Loader::new(Incarnation::new("beef").unwrap());
     let error = other.push(&bytes).unwrap_err().to_string();
     assert!(error.contains("incarnation 7f3a and the streams are of beef"), "{error}");

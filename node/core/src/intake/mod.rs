@@ -211,6 +211,7 @@ impl<'a> Desk<'a> {
             horizon_days: policies.sourcing.horizon_days,
             past_due: policies.sourcing.past_due,
             mode: if ship_complete { SourcingMode::ShipComplete } else { mode },
+            handover: self.ledger.handed_over.as_ref().map(|_| self.catalog.ownership.version),
         }
     }
 }

@@ -4,8 +4,8 @@
 //! broker's and publisher's stamp, so that neither a broker whose clock goes back nor a publisher whose clock
 //! runs ahead moves it alone. Entries without a readable stamp do not move it.
 //!
-//! Orders and their events came with rule version 2: until a control entry activates it, every node passes them over
-//! unread. What ends by itself (holds, keys) ends before an entry is judged, by ledger time with that entry.
+//! Orders and their events came with rule version 2, handovers with 3: until a control entry activates it, every node
+//! passes them over unread. What ends by itself (holds, keys) ends before an entry is judged, by ledger time with that entry.
 
 use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ use pannier_protocol::subject::Subject;
 use pannier_protocol::{Change, Incarnation, ItemId, SourceId, StreamSequence, Timestamp};
 
 use super::orders::{At, Moment, Orders, OrdersReader, RECOVERY_FORMAT};
-use super::{LedgerTables, PromiseRows, StockChain, StockRows};
+use super::{HandedOver, LedgerTables, PromiseRows, StockChain, StockRows};
 use crate::dictionary::{Dictionary, ItemNo};
 use crate::entry::{DropReason, Effect, Entry, ReviewKind};
 use crate::freshness::Board;
@@ -28,9 +28,11 @@ use crate::limits::STAMPS_APART_MS_MAX;
 use crate::watermark::Watermark;
 
 /// The highest rule version that this build follows. A ledger begins with version 1.
-pub const RULE_VERSION: u32 = 2;
+pub const RULE_VERSION: u32 = 3;
 /// From this one on there are orders.
 const RULES_WITH_ORDERS: u32 = 2;
+/// From this one on systems are handed over.
+const RULES_WITH_HANDOVER: u32 = 3;
 
 /// State and writer of the ledger's tables.
 pub struct Ledger {
@@ -252,7 +254,7 @@ impl Ledger {
     /// Commands, events and decisions, one after the other.
     fn apply_changes(&mut self, entry: &Entry<'_>, changes: &[Change]) {
         let source = entry.subject.source();
-        let mut condemned = Vec::new();
+        let (mut condemned, mut handed_over) = (Vec::new(), false);
         self.judging(entry, |orders, at| {
             for change in changes {
                 if let Change::Command(command) = change {
@@ -261,13 +263,18 @@ impl Ledger {
                     orders.apply_event(at, backend, event);
                 } else if let Change::Decision(decision) = change
                     && orders.apply_decision(at, decision)
-                    && let Decision::Invalidate(rows) = &**decision
                 {
-                    condemned.push(rows.invalidate());
+                    if let Decision::Invalidate(rows) = &**decision {
+                        condemned.push(rows.invalidate());
+                    }
+                    handed_over |= matches!(&**decision, Decision::Handover(_) | Decision::Recover(_));
                 }
             }
         });
         condemned.iter().for_each(|rows| self.board.invalidate(&self.reader.incarnation, rows));
+        if handed_over {
+            self.publish();
+        }
     }
 
     fn advance_clock(&mut self, stream_time: Timestamp, sent_at: Timestamp) {
@@ -328,9 +335,10 @@ impl Ledger {
         }
         let activated = outcome.activations.iter().map(|activated| activated.version).max();
         self.rules = self.rules.max(activated.unwrap_or_default());
-        if self.rules >= RULES_WITH_ORDERS {
-            self.apply_changes(entry, &outcome.orders);
-        } else if !outcome.orders.is_empty() {
+        let (known, later): (Vec<Change>, Vec<Change>) =
+            outcome.orders.into_iter().partition(|change| rules_of(change) <= self.rules);
+        self.apply_changes(entry, &known);
+        if !later.is_empty() {
             out.dropped(&entry.subject, DropReason::LaterRules);
         }
     }
@@ -364,7 +372,17 @@ impl Ledger {
             rows: Arc::clone(chain.rows()),
         });
         let promises = Arc::clone(&self.promises);
-        self.reader.tables.store(Arc::new(LedgerTables { chains: chains.collect(), promises }));
+        let known = self.reader.tables.load().handed_over.clone();
+        let handed_over = self.orders.reader().handover().map(|record| HandedOver::of(&record, known));
+        self.reader.tables.store(Arc::new(LedgerTables { chains: chains.collect(), promises, handed_over }));
+    }
+}
+
+/// From which rule version on a change is judged.
+fn rules_of(change: &Change) -> u32 {
+    match change {
+        Change::Decision(decision) if matches!(&**decision, Decision::Handover(_)) => RULES_WITH_HANDOVER,
+        _ => RULES_WITH_ORDERS,
     }
 }
 

@@ -16,4 +16,4 @@ pub(crate) use stock::SavedStock;
 pub use stock::{
     CapRow, CellLots, CreditRow, ItemStock, Oversell, SafetyStock, StockCell, StockRows, SupplyLine,
 };
-pub use tables::{LedgerTables, StockChain};
+pub use tables::{HandedOver, LedgerTables, StockChain};

@@ -128,8 +128,8 @@ fn an_unknown_rule_version_stops_the_fold_where_it_stands() {
         expect![[r#"
             L1 clock 1 chains 0 []
             L2 clock 2 chains 0 []
-            L2 clock 3 chains 0 [Stop { needs: "rule version 7; this build follows 2" }]
-            L2 clock 3 chains 0 [Stop { needs: "rule version 7; this build follows 2" }]
+            L2 clock 3 chains 0 [Stop { needs: "rule version 7; this build follows 3" }]
+            L2 clock 3 chains 0 [Stop { needs: "rule version 7; this build follows 3" }]
         "#]],
     );
     let mut stream = Stream::new();

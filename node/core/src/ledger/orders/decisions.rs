@@ -39,6 +39,7 @@ impl Orders {
             Decision::CatalogFloor(floor) => Ok(self.raise_floor(floor)),
             Decision::Invalidate(rows) => Ok(condemned(rows)),
             Decision::Recover(recover) => self.recover(at, recover),
+            Decision::Handover(handover) => self.hand_over(at, handover),
         };
         if let Err(reason) = &told {
             at.alarm(self, AlarmKind::Event, decision.order().copied(), reason.clone());
@@ -90,8 +91,8 @@ impl Orders {
         let what = format!("generation {} is closed by {}: {}", again.closes, again.by, again.reason);
         let mut order = self.decided(&again.order, OrderState::Accepted, &what)?;
         is_at(&order, again.closes)?;
-        if let Some(backend) = &again.backend {
-            order.backend = Some(backend.clone());
+        if let Some(backend) = again.backend.clone().or_else(|| order.moving_to.take()) {
+            order.backend = Some(backend);
         }
         self.let_through(at, order, what)
     }
@@ -175,7 +176,7 @@ impl Orders {
 
     /// Closes the generation before, and opens the next: what of it is still in the outbox is taken out, and what its
     /// backend said of its document, where figures contain it too, says nothing of the next one.
-    fn reopen(&mut self, at: &mut At<'_>, mut order: OrderRecord, what: String) {
+    pub(super) fn reopen(&mut self, at: &mut At<'_>, mut order: OrderRecord, what: String) {
         let id = order.placed.order;
         let open = self.reader.outbox().into_iter().filter(|(_, entry)| entry.dispatched() == Some(&id));
         for (effect, _) in open.collect::<Vec<_>>() {
@@ -183,7 +184,8 @@ impl Orders {
         }
         order.state = accepted_state(&order.lines);
         order.reflected_from.clear();
-        (order.document, order.acknowledged_at, order.cancel_asked) = (None, None, false);
+        (order.document, order.acknowledged_at) = (None, None);
+        (order.cancel_asked, order.moving_to) = (false, None);
         if let Some(reflected) = self.reflected(&at.stock, &order) {
             order = reflected;
         }

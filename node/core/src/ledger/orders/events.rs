@@ -118,7 +118,7 @@ impl Orders {
         self.reflect(at, &items);
     }
 
-    fn cancelled(&mut self, at: &mut At<'_>, order: OrderRecord, event: &OrderCancelled) {
+    fn cancelled(&mut self, at: &mut At<'_>, mut order: OrderRecord, event: &OrderCancelled) {
         let what = format!("cancelled by the backend: {}", event.reason);
         if event.generation.is_some_and(|generation| generation != order.generation) {
             return self.is_closed_dispatch(at, &order, &what);
@@ -129,7 +129,10 @@ impl Orders {
         if event.generation.is_none() && order.is_on_its_way() {
             return self.call_back(at, order, what);
         }
-        self.close(at, order, OrderState::Cancelled, what);
+        match order.moving_to.take() {
+            Some(to) if order.state != OrderState::PartiallyShipped => self.moved_on(at, order, to, what),
+            Some(_) | None => self.close(at, order, OrderState::Cancelled, what),
+        }
     }
 
     fn is_closed_dispatch(&mut self, at: &mut At<'_>, order: &OrderRecord, what: &str) {
@@ -160,12 +163,15 @@ impl Orders {
         let is_there = order.document.is_some() || order.state == OrderState::PartiallyShipped;
         if order.cancel_asked && is_there {
             // The order goes on; what failed is its cancellation.
-            order.cancel_asked = false;
+            (order.cancel_asked, order.moving_to) = (false, None);
             at.step(&mut order, format!("cancellation {what}"));
             return self.put_order(at, order);
         }
         if self.can_follow(at, &order, to, &what) {
             order.state = to;
+            if let Some(moving_to) = order.moving_to.take() {
+                order.backend = Some(moving_to);
+            }
             if !order.reasons.contains(&OrderReason::RefusedByBackend) {
                 order.reasons.push(OrderReason::RefusedByBackend);
             }

@@ -21,6 +21,10 @@ impl Orders {
         if !self.is_first(Operation::PlaceHold, &place.keyed) || self.is_held(&place.hold) {
             return;
         }
+        // Nothing is remembered: the node chooses its sources again.
+        if self.is_before_handover(place.terms.handover) {
+            return;
+        }
         let late = at.stream_time > place.keyed.judge_before || place.expires_at <= at.stock.now;
         let mut taken = Taken::default();
         let if_short = if place.partial { IfShort::Partial } else { IfShort::Reject };

@@ -11,7 +11,7 @@
 //! a later command says that it is done.
 //!
 //! - `life`: the states and what may follow which, in one table.
-//! - `place`, `holds`, `events`, `decisions`: what each kind of entry does.
+//! - `place`, `holds`, `events`, `decisions`, `handover`: what each kind of entry does.
 //! - `stock`, `balances`: the judgement of a line, and of credit and caps.
 //! - `overlay`: what is promised and in no source's figure yet.
 //! - `state`: records, digests, and what others read; `timeline`: the steps of all orders in one line.
@@ -19,6 +19,7 @@
 mod balances;
 mod decisions;
 mod events;
+mod handover;
 mod holds;
 mod keys;
 mod life;
@@ -42,6 +43,7 @@ use pannier_protocol::api::OrderState;
 use pannier_protocol::order::{Command, Decision, OrderEvent, OrderId};
 use pannier_protocol::{EffectId, IdempotencyKey, SourceId, StreamSequence, Timestamp};
 
+pub use handover::{HandoverRecord, InFlight, rerouted};
 pub use keys::{ActOutcome, ActRecord, KeyId, KeyOutcome, KeyRecord, Operation};
 pub use life::{following, is_closed, may, name as state_name};
 pub use outbox::{Alarm, AlarmKind, OutboxEntries, OutboxEntry};

@@ -76,6 +76,7 @@ impl Orders {
             generation: 0,
             document: None,
             cancel_asked: false,
+            moving_to: None,
             reflected_from: BTreeMap::new(),
             acknowledged_at: None,
             closed_at: None,
@@ -130,6 +131,9 @@ impl Orders {
         }
         let read = place.priced_at.shared.max(place.priced_at.partition);
         if self.index.floors.values().any(|floor| read < *floor) {
+            return Judged::Returned;
+        }
+        if self.is_before_handover(place.terms.handover) {
             return Judged::Returned;
         }
         let mut taken = Taken::default();
@@ -235,11 +239,15 @@ impl Orders {
                 format!("cancelled by the customer: {reason}"),
             );
         }
-        if life::is_closed(order.state) || order.cancel_asked {
+        // One that a handover called back for another backend is called back already, and goes nowhere now.
+        let was_moving = order.moving_to.take().is_some();
+        if life::is_closed(order.state) || (order.cancel_asked && !was_moving) {
             return;
         }
-        order.cancel_asked = true;
-        self.dispatch(at, &mut order, DispatchKind::Cancel);
+        if !order.cancel_asked {
+            order.cancel_asked = true;
+            self.dispatch(at, &mut order, DispatchKind::Cancel);
+        }
         at.step(&mut order, format!("cancellation asked by the customer: {reason}"));
         self.put_order(at, order);
     }

@@ -32,6 +32,9 @@ pub struct OrderRecord {
     pub generation: u32,
     pub document: Option<DocumentId>,
     pub cancel_asked: bool,
+    /// It is called back, and by a handover: once its backend gave it back it goes there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving_to: Option<SourceId>,
     /// From which position on sources that confirm by position contain the order.
     pub reflected_from: BTreeMap<SourceId, u64>,
     /// When the backend acknowledged it: from then on what it promised should be reflected soon.

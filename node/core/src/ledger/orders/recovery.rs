@@ -63,6 +63,9 @@ impl OrdersReader {
         for (_, record) in self.0.routing.sorted() {
             parts.add(&SavedOrders::Routing(record), || "the routing".to_owned())?;
         }
+        for (_, record) in self.0.handover.sorted() {
+            parts.add(&SavedOrders::Handover(record), || "the handover".to_owned())?;
+        }
         for (key, record) in self.0.acts.sorted() {
             parts.add(&SavedOrders::Act(key.clone(), record), || format!("the act {key}"))?;
         }
@@ -188,6 +191,12 @@ impl Orders {
             SavedOrders::Routing(routing) => {
                 if self.reader.routing().0.is_none_or(|known| known.position < routing.position) {
                     self.digest = self.digest.wrapping_add(self.reader.0.set_routing((*routing).clone()));
+                }
+            }
+            SavedOrders::Handover(handover) => {
+                let known = self.reader.handover();
+                if known.is_none_or(|known| known.ownership.version < handover.ownership.version) {
+                    self.put_handover((*handover).clone());
                 }
             }
             SavedOrders::Outbox(_, entry) => self.put_back_effect(at, (*entry).clone()),

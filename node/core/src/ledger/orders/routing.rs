@@ -49,7 +49,7 @@ fn matches(rule: &RouteRule, order: &PlaceOrder, lines: &[LineRecord]) -> bool {
 
 /// Whether all that was promised is from there. An order that is over has given back what it took, and still says
 /// what it was promised.
-fn is_from(lines: &[LineRecord], warehouse: &WarehouseId) -> bool {
+pub(super) fn is_from(lines: &[LineRecord], warehouse: &WarehouseId) -> bool {
     let mut taken = lines.iter().flat_map(|line| &line.allocations).peekable();
     if taken.peek().is_some() {
         return taken.all(|allocation| allocation.warehouse == *warehouse);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Orders;
 use super::balances::CapKey;
+use super::handover::HandoverRecord;
 use super::keys::{ActRecord, KeyId, KeyRecord};
 use super::outbox::OutboxEntry;
 use super::record::{HoldRecord, OrderRecord};
@@ -35,6 +36,7 @@ pub(crate) enum SavedOrders {
     Overcommit(CellName, #[serde(with = "shared")] Arc<Overcommit>),
     Routing(#[serde(with = "shared")] Arc<RoutingRecord>),
     Recovery(#[serde(with = "shared")] Arc<RecoveryRecord>),
+    Handover(#[serde(with = "shared")] Arc<HandoverRecord>),
     Forgotten(EffectId),
     Due(Timestamp, Due),
     ByItem(ItemNo, Vec<Owner>),
@@ -86,6 +88,7 @@ impl Orders {
         records.extend(cells.map(|(cell, overcommit)| Saved::Overcommit(cell, overcommit)));
         records.extend(shared.routing.sorted().into_iter().map(|(_, routing)| Saved::Routing(routing)));
         records.extend(shared.recovery.sorted().into_iter().map(|(_, recovery)| Saved::Recovery(recovery)));
+        records.extend(shared.handover.sorted().into_iter().map(|(_, handover)| Saved::Handover(handover)));
         FrozenOrders { records, index: self.index.clone(), forgotten: shared.timeline.forgotten() }
     }
 
@@ -106,6 +109,7 @@ impl Orders {
             SavedOrders::Overcommit(cell, overcommit) => shared.overcommits.set(cell, Some(overcommit)),
             SavedOrders::Routing(routing) => shared.routing.set((), Some(routing)),
             SavedOrders::Recovery(recovery) => shared.recovery.set((), Some(recovery)),
+            SavedOrders::Handover(handover) => shared.handover.set((), Some(handover)),
             SavedOrders::Forgotten(id) => {
                 shared.timeline.forget(Some(id));
                 0

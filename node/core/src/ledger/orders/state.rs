@@ -16,6 +16,7 @@ use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::handover::HandoverRecord;
 use super::keys::{ActRecord, KeyId, KeyRecord};
 use super::outbox::{OutboxEntries, OutboxEntry};
 use super::record::{HoldRecord, OrderRecord};
@@ -99,6 +100,8 @@ pub(super) struct Shared {
     pub(super) overcommits: Records<CellName, Overcommit>,
     /// One, once an operator routed orders.
     pub(super) routing: Records<(), RoutingRecord>,
+    /// One, once something was handed over.
+    pub(super) handover: Records<(), HandoverRecord>,
     /// One, once entries were lost.
     pub(super) recovery: Records<(), RecoveryRecord>,
     pub(super) timeline: Timeline,
@@ -241,6 +244,20 @@ pub(super) struct Index {
 }
 
 impl Index {
+    /// Whether an order counts in the credit or the caps that it uses.
+    pub(super) fn counts(&self, placed: &PlaceOrder) -> bool {
+        fn has(orders: Option<&BTreeSet<OrderId>>, order: &OrderId) -> bool {
+            orders.is_some_and(|orders| orders.contains(order))
+        }
+        let credit = placed.credit.as_ref().and_then(|credit| self.by_credit.get(&credit.account));
+        let mut caps = placed
+            .lines
+            .iter()
+            .flat_map(|line| &line.caps)
+            .map(|cap| self.by_cap.get(&(cap.source.clone(), cap.contract.clone(), cap.item.clone())));
+        has(credit, &placed.order) || caps.any(|orders| has(orders, &placed.order))
+    }
+
     /// Whether an order counts in the credit and the caps that it uses.
     pub(super) fn count(&mut self, placed: &PlaceOrder, counts: bool) {
         fn put<K: Ord>(map: &mut BTreeMap<K, BTreeSet<OrderId>>, key: K, order: OrderId, counts: bool) {
@@ -324,6 +341,10 @@ impl Shared {
 
     pub(super) fn set_routing(&self, record: RoutingRecord) -> u128 {
         self.routing.set((), Some(Arc::new(record)))
+    }
+
+    pub(super) fn set_handover(&self, record: HandoverRecord) -> u128 {
+        self.handover.set((), Some(Arc::new(record)))
     }
 
     pub(super) fn set_recovery(&self, record: RecoveryRecord) -> u128 {

@@ -43,7 +43,8 @@ pub fn order_answer(order: &OrderRecord, as_of: AsOf) -> OrderAnswer {
         total: Some(placed.total),
         backend: order.backend.clone(),
         document: order.document.clone(),
-        cancel_asked: order.cancel_asked,
+        // Of what a handover calls back the customer knows nothing.
+        cancel_asked: order.cancel_asked && order.moving_to.is_none(),
         lines: lines.collect(),
     }
 }

@@ -1,6 +1,7 @@
 //! Orders and holds through whole entries of a ledger.
 
 mod acts;
+mod handover;
 mod holds;
 mod life;
 mod overlay;

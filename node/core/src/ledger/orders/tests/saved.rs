@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::world::{World, order_id};
+use super::world::{CONTROL, World, order_id};
 use crate::checkpoint::tests::ledger_through_bytes;
 
 /// Of each kind of state something: holds, backorders, reviews, keys, events, acts, what ends by time.
@@ -27,14 +27,24 @@ fn step(world: &mut World, at: usize) {
         }
         11 => world.now += 8 * 24 * 3_600 * 1_000,
         12 => drop(world.place_lines("k4", &["A 1"])),
-        _ => world.stock("A CHI 50", &json!({})),
+        13 => world.stock("A CHI 50", &json!({})),
+        14 => drop(world.place_lines("k5", &["A 1"])),
+        15 => world.send_json(CONTROL, &json!({"rule_version_activated": {"version": 3}})),
+        16 => world.decide(&json!({"handover": {
+            "scope": {"tables": []}, "from": "wms", "to": "wms2", "backends": {"from": "erp", "to": "erp2"},
+            "snapshots": [], "replaces": 0, "ownership": {"rules": []}, "by": "jane", "reason": "go live",
+        }})),
+        _ => {
+            let order = order_id("k5").to_string();
+            world.event(&json!({"cancelled": {"order": order, "generation": 2, "reason": "never made"}}));
+        }
     }
 }
 
 #[test]
 fn orders_go_on_after_a_checkpoint_as_they_would_have() {
     let (mut live, mut again) = (World::new(), World::new());
-    for at in 0..14 {
+    for at in 0..18 {
         step(&mut live, at);
         step(&mut again, at);
         again.ledger = ledger_through_bytes(&again.ledger);
