@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    adapter, bench, cluster, demo, init, invalidate, node, orders, policy, publish, recover, review, rules,
-    sample, snapshot, up,
+    adapter, bench, cluster, demo, handover, init, invalidate, node, orders, policy, publish, recover,
+    review, rules, sample, snapshot, up,
 };
 
 /// Price and availability for a distributor's checkout, from change streams, with proof of freshness.
@@ -55,6 +55,8 @@ enum Command {
     Cluster(cluster::Args),
     /// Condemns rows that are not to be trusted any more, until their source sends them anew.
     Invalidate(invalidate::Args),
+    /// Hands rows and orders over from one system to another, or back.
+    Handover(handover::Args),
     /// Brings back what nodes know of orders that the broker has lost.
     Recover(recover::Args),
     /// Asks sources to send chains anew.
@@ -104,6 +106,7 @@ impl Cli {
             Command::Snapshot(command) => snapshot::run(command).await,
             Command::Cluster(args) => cluster::run(args).await,
             Command::Invalidate(args) => invalidate::run(args).await,
+            Command::Handover(args) => handover::run(args).await,
             Command::Recover(args) => recover::run(args).await,
             Command::Resync(args) => invalidate::resync(args).await,
             Command::Orders(command) => orders::run(command).await,

@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
+use async_nats::jetstream::message::StreamMessage;
 use pannier_protocol::change::{Policy, PolicyDocument};
 use pannier_protocol::codec::decode_envelope;
+use pannier_protocol::order::Decision;
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{AsOf, Change, Encoding, Partition, SourceId};
 use pannier_streams::{Broker, Streams};
@@ -36,6 +38,9 @@ pub struct ApplyArgs {
     /// TOML, one section a document; documents that are not in it stay as they are.
     #[arg(env = "PANNIER_POLICY_FILE")]
     file: PathBuf,
+    /// Put the file's `ownership` in force though a handover has decided otherwise since; orders stay where they are.
+    #[arg(long, env = "PANNIER_OVER_HANDOVER")]
+    over_handover: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -54,7 +59,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
                 .with_context(|| format!("read {}", args.file.display()))?;
             let documents = parse(&text).with_context(|| args.file.display().to_string())?;
             let (broker, streams) = args.broker.open("pannier policy").await?;
-            data(apply(&broker, &streams, documents).await?)
+            data(apply_over(&broker, &streams, documents, args.over_handover).await?)
         }
         Command::Show(args) => {
             let (broker, streams) = args.broker.open("pannier policy").await?;
@@ -91,7 +96,29 @@ pub async fn apply(
     streams: &Streams,
     documents: Vec<PolicyDocument>,
 ) -> anyhow::Result<AsOf> {
-    let in_force = in_force(broker, streams).await?;
+    apply_over(broker, streams, documents, false).await
+}
+
+async fn apply_over(
+    broker: &Broker,
+    streams: &Streams,
+    documents: Vec<PolicyDocument>,
+    over_handover: bool,
+) -> anyhow::Result<AsOf> {
+    let mut in_force = in_force(broker, streams).await?;
+    if let Some(handed_over) = handed_over(broker, streams).await? {
+        let of_file = documents.iter().find(|document| document.name() == handed_over.document.name());
+        let is_older = in_force.get("ownership").is_none_or(|it| it.version <= handed_over.version);
+        ensure!(
+            over_handover || !is_older || of_file.is_none_or(|document| *document == handed_over.document),
+            "a handover has put another `ownership` in force than the file's, as version {}: write into the file what \
+             GET /v1/operator/handover shows, or say --over-handover",
+            handed_over.version
+        );
+        if is_older {
+            in_force.insert(handed_over.document.name().to_owned(), handed_over);
+        }
+    }
     let mut held = Held::operator(broker, streams, subject()?).await?;
     let changes: Vec<Change> = documents
         .into_iter()
@@ -114,11 +141,7 @@ pub(crate) async fn in_force(broker: &Broker, streams: &Streams) -> anyhow::Resu
     let full = streams.prefix.full(&subject()?);
     let mut in_force = BTreeMap::new();
     walk::messages(broker, &streams.catalog, &full, |message| {
-        let content_type = message.headers.get(pannier_streams::stored::CONTENT_TYPE);
-        let encoding = Encoding::of_content_type(content_type.map(|value| value.as_str()))?;
-        let envelope = decode_envelope(encoding, &message.payload)
-            .with_context(|| format!("message {} of {full}", message.sequence))?;
-        for change in envelope.changes {
+        for change in changes(&message).with_context(|| format!("message {} of {full}", message.sequence))? {
             if let Change::Policy(policy) = change {
                 in_force.insert(policy.document.name().to_owned(), policy);
             }
@@ -127,6 +150,32 @@ pub(crate) async fn in_force(broker: &Broker, streams: &Streams) -> anyhow::Resu
     })
     .await?;
     Ok(in_force)
+}
+
+/// The ownership of the handover with the highest version that was asked for, whatever the fold made of it.
+async fn handed_over(broker: &Broker, streams: &Streams) -> anyhow::Result<Option<Policy>> {
+    let full = streams.prefix.full(&Subject::Control);
+    let mut last: Option<Policy> = None;
+    walk::messages(broker, &streams.ledger, &full, |message| {
+        for change in changes(&message).with_context(|| format!("message {} of {full}", message.sequence))? {
+            let Change::Decision(decision) = change else { continue };
+            let Decision::Handover(handover) = *decision else { continue };
+            let version = handover.replaces.saturating_add(1);
+            if last.as_ref().is_none_or(|last| last.version < version) {
+                let document = PolicyDocument::Ownership(handover.ownership);
+                last = Some(Policy { version, document });
+            }
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(last)
+}
+
+fn changes(message: &StreamMessage) -> anyhow::Result<Vec<Change>> {
+    let content_type = message.headers.get(pannier_streams::stored::CONTENT_TYPE);
+    let encoding = Encoding::of_content_type(content_type.map(|value| value.as_str()))?;
+    Ok(decode_envelope(encoding, &message.payload)?.changes)
 }
 
 fn to_toml(in_force: &BTreeMap<String, Policy>) -> anyhow::Result<String> {

@@ -1,14 +1,16 @@
 //! `/v1/operator/openapi.json`: the document of the operators' listener, made like the other one and held against its
 //! own route table. It is a document of its own because whoever integrates a checkout has no business with it.
 
+mod handover;
 #[cfg(test)]
 mod tests;
 
 use bytes::Bytes;
 use pannier_protocol::api::operator::{
-    ActAnswer, ActRequest, ClusterShown, DispatchBacklog, EditRequest, EventPage, HoldPage, InvalidateDryRun,
-    InvalidateRequest, OrderPage, OrderWhole, Overcommits, RecoveryPage, RedispatchRequest, ReleaseRequest,
-    ResyncAnswer, ResyncRequest, ReviewPage, RoutingDryRun, RoutingRequest, RoutingShown, SourcesShown,
+    ActAnswer, ActRequest, ClusterShown, DispatchBacklog, EditRequest, EventPage, HandoverDryRun,
+    HandoverRequest, HandoverShown, HoldPage, InvalidateDryRun, InvalidateRequest, OrderPage, OrderWhole,
+    Overcommits, RecoveryPage, RedispatchRequest, ReleaseRequest, ResyncAnswer, ResyncRequest, ReviewPage,
+    RoutingDryRun, RoutingRequest, RoutingShown, SourcesShown,
 };
 use pannier_protocol::api::{ErrorCode, Problem};
 use serde_json::{Map, Value, json};
@@ -68,6 +70,7 @@ fn path(route: Route) -> Value {
                 "operator_routing", "The rules of order routing in force", Vec::new(), &routing(true)),
             "put": put_routing(),
         }),
+        Route::Handover => handover::path(),
         Route::Invalidate => json!({"post": post_invalidate()}),
         Route::Resync => json!({"post": post_resync()}),
         Route::Recovery => json!({"get": shown::<RecoveryPage>(
@@ -308,6 +311,9 @@ fn schemas() -> Value {
     collect::<EditRequest>(&mut all);
     collect::<ReleaseRequest>(&mut all);
     collect::<RoutingRequest>(&mut all);
+    collect::<HandoverRequest>(&mut all);
+    collect::<HandoverDryRun>(&mut all);
+    collect::<HandoverShown>(&mut all);
     collect::<InvalidateRequest>(&mut all);
     collect::<InvalidateDryRun>(&mut all);
     collect::<ResyncRequest>(&mut all);

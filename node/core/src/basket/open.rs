@@ -11,6 +11,7 @@ use pannier_protocol::{AccountId, AsOf, Partition};
 use crate::catalog::{AccountContext, AccountRefusal, CatalogReader, CatalogTables, accounts};
 use crate::dictionary::Dictionary;
 use crate::ledger::{LedgerReader, LedgerTables};
+use crate::ownership::OwnershipInForce;
 
 /// Where the tables come from.
 #[derive(Clone, Copy)]
@@ -54,15 +55,24 @@ impl Readers<'_> {
         Ok(Opened { as_of, account, ledger, catalog })
     }
 
-    /// With whose rows count: by the policies, or by the last handover.
     fn tables(&self) -> (Arc<LedgerTables>, CatalogTables) {
-        let ledger = self.ledger.load();
-        let position = |partition| self.catalog.position(partition);
-        let handed_over = ledger.handed_over.as_ref().filter(|handed_over| handed_over.is_reached(position));
-        let mut catalog = CatalogTables::clone(&self.catalog.load());
-        if let Some(handed_over) = handed_over {
-            catalog.hand_over(&handed_over.ownership);
-        }
-        (ledger, catalog)
+        tables(self.ledger, self.catalog)
     }
+}
+
+/// With whose rows count: by the policies, or by the last handover.
+fn tables(ledger: &LedgerReader, catalog: &CatalogReader) -> (Arc<LedgerTables>, CatalogTables) {
+    let ledger = ledger.load();
+    let position = |partition| catalog.position(partition);
+    let handed_over = ledger.handed_over.as_ref().filter(|handed_over| handed_over.is_reached(position));
+    let mut tables = CatalogTables::clone(&catalog.load());
+    if let Some(handed_over) = handed_over {
+        tables.hand_over(&handed_over.ownership);
+    }
+    (ledger, tables)
+}
+
+/// Whose rows lookups of this moment choose.
+pub fn ownership_in_force(ledger: &LedgerReader, catalog: &CatalogReader) -> Arc<OwnershipInForce> {
+    tables(ledger, catalog).1.ownership
 }

@@ -5,6 +5,7 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Body;
+use pannier_core::ledger::RULE_VERSION;
 use pannier_core::ledger::orders::{self, ActRecord, order_answer};
 use pannier_protocol::api::operator::{
     ActAnswer, ActOutcome, ActRequest, EditRequest, RedispatchRequest, ReleaseRequest,
@@ -144,9 +145,10 @@ pub(super) async fn settle(
                 if let Some(record) = orders.act(&keyed.key) {
                     return told(&record);
                 }
-                let why =
-                    "the rules in force know no acts: activate rule version 2 (pannier rules activate 2)";
-                let answer = answer(tables, order, ActOutcome::Ignored, why, Some(position));
+                let why = format!(
+                    "the rules in force do not know it: activate rule version {RULE_VERSION} (pannier rules activate {RULE_VERSION})"
+                );
+                let answer = answer(tables, order, ActOutcome::Ignored, &why, Some(position));
                 return json(StatusCode::OK, &answer);
             }
             (Some(position), "it is in the ledger, and this node is not there yet".to_owned())

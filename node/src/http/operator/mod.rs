@@ -7,6 +7,7 @@
 mod acts;
 mod chains;
 mod events;
+mod handover;
 mod lists;
 mod recovery;
 pub(crate) mod routes;
@@ -78,6 +79,10 @@ where
         Route::Dispatch => json(StatusCode::OK, &shown::backlog(tables)),
         Route::Overcommits => json(StatusCode::OK, &shown::overcommits(tables)),
         Route::Routing if head.method == Method::PUT => routing::put(app, tables, head, query, body).await,
+        Route::Handover if head.method == Method::POST => {
+            handover::post(app, tables, head, query, body).await
+        }
+        Route::Handover => json(StatusCode::OK, &handover::in_force(tables)),
         Route::Routing => json(StatusCode::OK, &routing::in_force(tables)),
         Route::Invalidate => chains::invalidate(app, tables, head, query, body).await,
         Route::Resync => chains::resync(app, tables, head, body).await,

@@ -19,6 +19,7 @@ pub(crate) enum Route {
     Dispatch,
     Overcommits,
     Routing,
+    Handover,
     Invalidate,
     Resync,
     Cluster,
@@ -38,7 +39,7 @@ pub(crate) enum OrderAct {
 }
 
 impl Route {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Orders,
         Self::Order,
         Self::Act(OrderAct::Approve),
@@ -54,6 +55,7 @@ impl Route {
         Self::Dispatch,
         Self::Overcommits,
         Self::Routing,
+        Self::Handover,
         Self::Invalidate,
         Self::Resync,
         Self::Cluster,
@@ -79,6 +81,7 @@ impl Route {
             Self::Dispatch => "/v1/operator/dispatch",
             Self::Overcommits => "/v1/operator/overcommits",
             Self::Routing => "/v1/operator/routing",
+            Self::Handover => "/v1/operator/handover",
             Self::Invalidate => "/v1/operator/invalidate",
             Self::Resync => "/v1/operator/resync",
             Self::Cluster => "/v1/operator/cluster",
@@ -92,6 +95,7 @@ impl Route {
         match self {
             Self::Act(_) | Self::Invalidate | Self::Resync => "POST",
             Self::Routing => "GET, HEAD, PUT",
+            Self::Handover => "GET, HEAD, POST",
             Self::Orders
             | Self::Order
             | Self::Events

@@ -4,6 +4,7 @@ mod acts;
 mod chains;
 mod cluster;
 mod events;
+mod handover;
 mod lists;
 mod recovery;
 
@@ -16,6 +17,9 @@ pub use cluster::{
     MemberStream,
 };
 pub use events::{EventPage, EventShown};
+pub use handover::{
+    HandoverDryRun, HandoverRequest, HandoverShown, InFlightFate, InFlightShown, LastHandover,
+};
 pub use lists::{
     BackendBacklog, ChainShown, DispatchBacklog, HoldPage, OrderPage, OrderShown, OrderWhole, Overcommits,
     Overcommitted, ParkedShown, Reroute, ReviewEntry, ReviewPage, RoutingDryRun, RoutingShown, SourcesShown,

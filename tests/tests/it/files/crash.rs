@@ -140,7 +140,7 @@ async fn killed_at_random_points_it_neither_loses_nor_doubles() {
     let folded = site.fold().await;
     assert_eq!(folded.effects, [], "no duplicate, no gap, nothing refused");
     assert_eq!(folded.stock().digest(), stock_digest(&truth.stock()));
-    let families = folded.catalog.families.iter().flatten().map(|chain| chain.rows.digest());
+    let families = folded.catalog.chains.families.iter().flatten().map(|chain| chain.rows.digest());
     let sum = families.fold(0_u128, u128::wrapping_add);
     assert_eq!(sum, catalog_digest(&truth.prices()));
     assert_eq!(site.reviews().await, Vec::<serde_json::Value>::new());

@@ -135,7 +135,7 @@ impl Folded {
     }
 
     fn shared(&self) -> &CatalogRows {
-        &self.catalog.shared[0].rows
+        &self.catalog.chains.shared[0].rows
     }
 
     fn family(&self, partition: Partition) -> Option<&CatalogRows> {

@@ -30,7 +30,7 @@ pub(crate) async fn checkout_with(change: impl FnOnce(&mut Config)) -> (Running,
     };
     let running = Running::start_with(named).await;
     let mut control = running.publisher("ledger.control").await;
-    control.send(json!([{"rule_version_activated": {"version": 2}}])).await;
+    control.send(json!([{"rule_version_activated": {"version": 3}}])).await;
     let routing = json!([{"decision": {"routing": {"rules": [{"backend": "erp"}], "by": "jane", "reason": "one ERP"}}}]);
     control.send(routing).await;
     let (mut erp, wms, at) = running.load_item().await;

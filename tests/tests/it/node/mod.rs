@@ -5,6 +5,7 @@ pub(crate) mod checkout;
 mod events;
 mod feed;
 mod gate;
+mod handover;
 mod http;
 mod members;
 mod operators;

@@ -70,6 +70,28 @@ impl OrdersReader {
         let orders = self.after(None, usize::MAX, wanted).into_iter();
         orders.filter_map(|order| fate(&order, scope, backends, moved).map(|fate| (order, fate))).collect()
     }
+
+    /// Every order that is listed as moved must be one that can: what is half true was decided by somebody who saw less.
+    pub fn check_moved(
+        &self,
+        handover: &Handover,
+        in_flight: &[(Arc<OrderRecord>, InFlight)],
+    ) -> Result<(), String> {
+        for MovedOrder { order, .. } in &handover.moved {
+            let is_over =
+                self.closed(order).is_some() || self.order(order).is_some_and(|order| is_closed(order.state));
+            let moves = in_flight
+                .iter()
+                .any(|(record, fate)| record.placed.order == *order && *fate == InFlight::Moves);
+            if !is_over && !moves {
+                return Err(format!(
+                    "order {order} is listed as moved, and the old backend has no document of it, or it is not of the \
+                     scope: leave it out, then ask again"
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// `None`: it is over, or not in the scope.
@@ -150,7 +172,7 @@ impl Orders {
             Some(backends) => self.reader.in_flight(&scope, backends, &handover.moved),
             None => Vec::new(),
         };
-        self.check_moved(handover, &in_flight)?;
+        self.reader.check_moved(handover, &in_flight)?;
         let version = handover.replaces.saturating_add(1);
         let record = HandoverRecord {
             ownership: OwnershipInForce::new(version, handover.ownership.clone()),
@@ -186,28 +208,6 @@ impl Orders {
 
     pub(super) fn put_handover(&mut self, record: HandoverRecord) {
         self.digest = self.digest.wrapping_add(self.reader.0.set_handover(record));
-    }
-
-    /// Every order that is listed as moved must be one that can: what is half true was decided by somebody who saw less.
-    fn check_moved(
-        &self,
-        handover: &Handover,
-        in_flight: &[(Arc<OrderRecord>, InFlight)],
-    ) -> Result<(), String> {
-        for MovedOrder { order, .. } in &handover.moved {
-            let is_over = self.reader.closed(order).is_some()
-                || self.reader.order(order).is_some_and(|order| is_closed(order.state));
-            let moves = in_flight
-                .iter()
-                .any(|(record, fate)| record.placed.order == *order && *fate == InFlight::Moves);
-            if !is_over && !moves {
-                return Err(format!(
-                    "order {order} is listed as moved, and the old backend has no document of it, or it is not of the \
-                     scope: leave it out, then ask again"
-                ));
-            }
-        }
-        Ok(())
     }
 
     fn reroute(&mut self, at: &At<'_>, handover: &Handover, backends: &Backends) {

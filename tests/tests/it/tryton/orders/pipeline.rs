@@ -26,7 +26,7 @@ async fn open() -> Shop {
     let tryton = Tryton::start(Database::Sqlite).await;
     let running = Running::start_with(|config| config.node.name = "n1".to_owned()).await;
     let mut control = running.publisher("ledger.control").await;
-    control.send(json!([{"rule_version_activated": {"version": 2}}])).await;
+    control.send(json!([{"rule_version_activated": {"version": 3}}])).await;
     let routing = json!({"rules": [{"backend": "erp"}], "by": "jane", "reason": "one ERP"});
     control.send(json!([{"decision": {"routing": routing}}])).await;
     let (mut erp, mut wms) =

@@ -1,0 +1,59 @@
+//! Handovers in the document of the operators' API.
+
+use pannier_protocol::api::operator::{HandoverDryRun, HandoverRequest, HandoverShown};
+use serde_json::{Value, json};
+
+use super::super::examples::ORDER;
+use super::{act, dry, shown, with_dry_run};
+
+pub(super) fn path() -> Value {
+    let summary = "Hands rows and orders of a scope over from one system to another";
+    let description = "One entry for ownership, order routing and who reports on orders. Of the orders in flight those \
+        that the old backend has a document of stay with it until they are over, unless they are listed as moved; those \
+        on their way are called back, and go to the new backend once the old one gave them back. The same entry the \
+        other way hands back.";
+    let parameters = vec![dry("Tell all of it, and write nothing; no key is needed then.")];
+    let post = act::<HandoverRequest>("handover", (summary, description), parameters, &asked());
+    json!({
+        "get": shown::<HandoverShown>(
+            "operator_handover", "Ownership in force, and the last handover", Vec::new(), &in_force()),
+        "post": with_dry_run::<HandoverDryRun>(post, &tried()),
+    })
+}
+
+fn asked() -> Value {
+    json!({
+        "tables": ["stock", "supply"], "warehouse": "DAL", "from": "erp-1", "to": "erp-2",
+        "backends": {"from": "erp-1", "to": "erp-2"},
+        "moved": [{"order": ORDER, "document": "SO-9001", "reflected_from": [{"source": "erp-2", "position": 77}]}],
+        "by": "jane", "reason": "Dallas goes live",
+    })
+}
+
+fn ownership() -> Value {
+    json!([
+        {"table": "stock", "warehouse": "DAL", "source": "erp-2"},
+        {"table": "supply", "warehouse": "DAL", "source": "erp-2"},
+        {"table": "all", "source": "erp-1"},
+    ])
+}
+
+fn tried() -> Value {
+    json!({
+        "as_of": "7f3a.L81242.S0.P0", "version": 4, "ownership": ownership(),
+        "routing": [{"warehouse": "DAL", "backend": "erp-2"}, {"backend": "erp-1"}],
+        "snapshots": [{"subject": "ledger.stock.erp-2", "epoch": {"incarnation": "7f3a", "claim": 812}, "sequence": 9}],
+        "orders": [{"order": ORDER, "state": "acknowledged", "document": "SO-1017", "fate": "moves"}],
+    })
+}
+
+fn in_force() -> Value {
+    json!({
+        "version": 4, "ownership": ownership(),
+        "last": {
+            "tables": ["stock", "supply"], "warehouse": "DAL", "from": "erp-1", "to": "erp-2",
+            "backends": {"from": "erp-1", "to": "erp-2"}, "version": 4, "by": "jane", "reason": "Dallas goes live",
+            "position": 81_240,
+        },
+    })
+}

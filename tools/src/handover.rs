@@ -1,0 +1,142 @@
+//! `pannier handover`: rows and orders of a scope pass from one system to another, tried before it is done.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use http::Method;
+use pannier_protocol::api::operator::{HandoverDryRun, HandoverRequest};
+use pannier_protocol::change::{OwnershipRule, Table};
+use pannier_protocol::order::{Backends, MovedOrder, RouteRule};
+use pannier_protocol::{ClassId, IdempotencyKey, MarkId, SourceId, WarehouseId};
+use serde::Deserialize;
+
+use crate::cli::data;
+use crate::operator::{NodeArgs, tell, word};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    node: NodeArgs,
+    /// Whose rows count now.
+    #[arg(long, env = "PANNIER_FROM", value_parser = SourceId::new)]
+    from: SourceId,
+    /// Whose rows count then; it has sent all of them already.
+    #[arg(long, env = "PANNIER_TO", value_parser = SourceId::new)]
+    to: SourceId,
+    /// A table as in the policy `ownership`, or `all`; may be given several times. Without: only orders.
+    #[arg(long = "table", env = "PANNIER_TABLES", value_parser = table, value_delimiter = ',')]
+    tables: Vec<Table>,
+    /// Only there: of stock, supply, lots, safety and orders.
+    #[arg(long, env = "PANNIER_WAREHOUSE", value_parser = WarehouseId::new)]
+    warehouse: Option<WarehouseId>,
+    /// Only of this class: of items and prices.
+    #[arg(long, env = "PANNIER_CLASS", value_parser = ClassId::new)]
+    class: Option<ClassId>,
+    /// Orders too: from the backend of the old source's name to the one of the new source's.
+    #[arg(long, env = "PANNIER_ORDERS")]
+    orders: bool,
+    /// Orders too, from this backend: where it has not the old source's name.
+    #[arg(long, env = "PANNIER_BACKEND_FROM", value_parser = SourceId::new, requires = "backend_to")]
+    backend_from: Option<SourceId>,
+    #[arg(long, env = "PANNIER_BACKEND_TO", value_parser = SourceId::new, requires = "backend_from")]
+    backend_to: Option<SourceId>,
+    /// TOML of the orders that were carried over: [[moved]] with `order`, `document` and, by source and position,
+    /// `reflected_from`.
+    #[arg(long, env = "PANNIER_MOVED")]
+    moved: Option<PathBuf>,
+    /// Print what would be in force and what becomes of every order in flight, and write nothing.
+    #[arg(long, env = "PANNIER_DRY_RUN")]
+    dry_run: bool,
+    /// Who decides.
+    #[arg(long, env = "PANNIER_BY", value_parser = MarkId::new, required_unless_present = "dry_run")]
+    by: Option<MarkId>,
+    #[arg(long, env = "PANNIER_REASON", required_unless_present = "dry_run")]
+    reason: Option<String>,
+    /// Names this act: repeated under the same key it happens once. Without: a new one.
+    #[arg(long, env = "PANNIER_KEY", value_parser = IdempotencyKey::new)]
+    key: Option<IdempotencyKey>,
+    /// Print the result as JSON.
+    #[arg(long, env = "PANNIER_JSON")]
+    json: bool,
+}
+
+fn table(text: &str) -> Result<Table, String> {
+    serde_json::from_value(serde_json::Value::from(text)).map_err(|error| error.to_string())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Moved {
+    moved: Vec<MovedOrder>,
+}
+
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let moved = match &args.moved {
+        None => Vec::new(),
+        Some(file) => {
+            let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
+            toml::from_str::<Moved>(&text).with_context(|| file.display().to_string())?.moved
+        }
+    };
+    let named = args.backend_from.zip(args.backend_to);
+    let same = args.orders.then(|| (args.from.clone(), args.to.clone()));
+    let request = HandoverRequest {
+        tables: args.tables,
+        warehouse: args.warehouse,
+        class: args.class,
+        from: args.from,
+        to: args.to,
+        backends: named.or(same).map(|(from, to)| Backends { from, to }),
+        moved,
+        by: args.by.map_or_else(|| MarkId::new("nobody"), Ok)?,
+        reason: args.reason.unwrap_or_default(),
+    };
+    let operator = args.node.open()?;
+    if !args.dry_run {
+        let answer = operator.act(Method::POST, "handover", args.key.as_ref(), &request).await?;
+        return tell(&answer, args.json);
+    }
+    let tried: HandoverDryRun = operator.try_out(Method::POST, "handover?dry_run=true", &request).await?;
+    if args.json {
+        return data(serde_json::to_string(&tried)?);
+    }
+    show(&tried)?;
+    tracing::info!(as_of = %tried.as_of, "nothing was written");
+    Ok(())
+}
+
+fn show(tried: &HandoverDryRun) -> anyhow::Result<()> {
+    data(format_args!("ownership, version {}:", tried.version))?;
+    tried.ownership.iter().try_for_each(|rule| data(format_args!("  {}", owned(rule))))?;
+    data("order routing:")?;
+    tried.routing.iter().try_for_each(|rule| data(format_args!("  {}", routed(rule))))?;
+    data("complete chains of the new source:")?;
+    for chain in &tried.snapshots {
+        let (epoch, sequence) = (chain.epoch.claim, chain.sequence);
+        data(format_args!("  {} up to {sequence} of epoch {epoch}", chain.subject))?;
+    }
+    data(format_args!("orders in flight: {}", tried.orders.len()))?;
+    for order in &tried.orders {
+        let document = order.document.as_ref().map_or(String::new(), |document| format!(" as {document}"));
+        data(format_args!("  {}  {}{document}: {}", order.order, word(&order.state), word(&order.fate)))?;
+    }
+    Ok(())
+}
+
+fn owned(rule: &OwnershipRule) -> String {
+    let warehouse = rule.warehouse.as_ref().map_or(String::new(), |id| format!(" at {id}"));
+    let class = rule.class.as_ref().map_or(String::new(), |id| format!(" of class {id}"));
+    format!("{}{warehouse}{class}: {}", word(&rule.table), rule.source)
+}
+
+fn routed(rule: &RouteRule) -> String {
+    let conditions = [
+        rule.company.as_ref().map(|id| format!("company {id}")),
+        rule.group.as_ref().map(|id| format!("group {id}")),
+        rule.territory.as_ref().map(|id| format!("territory {id}")),
+        rule.warehouse.as_ref().map(|id| format!("warehouse {id}")),
+    ];
+    let conditions: Vec<String> = conditions.into_iter().flatten().collect();
+    let what = if conditions.is_empty() { "everything".to_owned() } else { conditions.join(", ") };
+    format!("{what}: {}", rule.backend)
+}
