@@ -62,7 +62,7 @@ async fn nodes_come_agree_and_leave() {
         let shown = until(node, |it| is_settled(it, "n1") && is_settled(it, "n2")).await;
         assert_eq!((names(&shown), &shown["connected"]), (vec!["n1", "n2"], &json!(true)), "{shown}");
         let member = &shown["members"][1]["member"];
-        assert_eq!((&member["rules"], &member["rules_known"]), (&json!(2), &json!(2)));
+        assert_eq!((&member["rules"], &member["rules_known"]), (&json!(3), &json!(3)));
         assert_eq!(member["http"], json!(second.http_addr().to_string()));
     }
     second.stop().await.unwrap();
