@@ -82,11 +82,10 @@ fn within(rule: &OwnershipRule, scope: &HandoverScope) -> Vec<OwnershipRule> {
     else {
         return Vec::new();
     };
-    let tables = match rule.table {
-        Table::All if scope.tables.contains(&Table::All) => vec![Table::All],
-        Table::All => scope.tables.clone(),
-        table if scope.has(table) => vec![table],
-        _ => Vec::new(),
+    let tables = match (rule.table == Table::All, scope.tables.contains(&Table::All)) {
+        (true, true) => vec![Table::All],
+        (true, false) => scope.tables.clone(),
+        (false, _) => Some(rule.table).into_iter().filter(|table| scope.has(*table)).collect(),
     };
     let of = |table| OwnershipRule {
         table,

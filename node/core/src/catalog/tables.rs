@@ -46,11 +46,10 @@ impl Default for ChainSet {
 impl CatalogTables {
     /// Puts one document in force.
     pub(crate) fn put(&mut self, policy: &Policy) {
-        match policy.document.clone() {
-            PolicyDocument::Ownership(document) => {
-                self.ownership = Arc::new(OwnershipInForce::new(policy.version, document));
-            }
-            other => Arc::make_mut(&mut self.policies).set(other),
+        if let PolicyDocument::Ownership(document) = &policy.document {
+            self.ownership = Arc::new(OwnershipInForce::new(policy.version, document.clone()));
+        } else {
+            Arc::make_mut(&mut self.policies).set(policy.document.clone());
         }
     }
 

@@ -380,10 +380,8 @@ impl Ledger {
 
 /// From which rule version on a change is judged.
 fn rules_of(change: &Change) -> u32 {
-    match change {
-        Change::Decision(decision) if matches!(&**decision, Decision::Handover(_)) => RULES_WITH_HANDOVER,
-        _ => RULES_WITH_ORDERS,
-    }
+    let is_handover = matches!(change, Change::Decision(it) if matches!(&**it, Decision::Handover(_)));
+    if is_handover { RULES_WITH_HANDOVER } else { RULES_WITH_ORDERS }
 }
 
 /// Of recovered records that this build cannot read.

@@ -106,13 +106,13 @@ fn fate(
         return None;
     }
     let listed = moved.iter().any(|moved| moved.order == order.placed.order);
-    Some(match order.state {
-        OrderState::Review | OrderState::DeadLettered => InFlight::Waits,
-        _ if order.is_on_its_way() && !order.cancel_asked && order.state != OrderState::PartiallyShipped => {
-            InFlight::CalledBack
-        }
-        _ if listed && !order.is_on_its_way() => InFlight::Moves,
-        _ => InFlight::Stays,
+    let is_nobodys = matches!(order.state, OrderState::Review | OrderState::DeadLettered);
+    let may_be_made = order.is_on_its_way() && order.state != OrderState::PartiallyShipped;
+    Some(match (is_nobodys, may_be_made && !order.cancel_asked) {
+        (true, _) => InFlight::Waits,
+        (false, true) => InFlight::CalledBack,
+        (false, false) if listed && !order.is_on_its_way() => InFlight::Moves,
+        (false, false) => InFlight::Stays,
     })
 }
 
