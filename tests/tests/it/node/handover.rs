@@ -162,7 +162,9 @@ async fn everything_changes_hands_at_one_entry_while_customers_go_on() {
 
     // Whoever asks from now on sees the new systems, less all that was ordered.
     let at = AsOf { ledger: pannier_protocol::StreamSequence(position), ..world.at.clone() };
-    let ordered = 3 + here.0 + there_too.0;
+    // This node has come past all of it once it has judged one more.
+    order(&running.http, "one more").await;
+    let ordered = 4 + here.0 + there_too.0;
     assert_eq!(running.line(&at).await, format!("ok 12.00 {}", 300 - ordered));
     let shown = world.operators.get("/v1/operator/handover").await.unwrap();
     let shown: Value = serde_json::from_slice(shown.body()).unwrap();
