@@ -7,16 +7,16 @@ use http::Method;
 use pannier_protocol::api::operator::{HandoverDryRun, HandoverRequest};
 use pannier_protocol::change::{OwnershipRule, Table};
 use pannier_protocol::order::{Backends, MovedOrder, RouteRule};
-use pannier_protocol::{ClassId, IdempotencyKey, MarkId, SourceId, WarehouseId};
+use pannier_protocol::{ClassId, SourceId, WarehouseId};
 use serde::Deserialize;
 
 use crate::cli::data;
-use crate::operator::{NodeArgs, tell, word};
+use crate::operator::{TriedActArgs, tell, word};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    node: NodeArgs,
+    act: TriedActArgs,
     /// Whose rows count now.
     #[arg(long, env = "PANNIER_FROM", value_parser = SourceId::new)]
     from: SourceId,
@@ -44,20 +44,6 @@ pub struct Args {
     /// `reflected_from`.
     #[arg(long, env = "PANNIER_MOVED")]
     moved: Option<PathBuf>,
-    /// Print what would be in force and what becomes of every order in flight, and write nothing.
-    #[arg(long, env = "PANNIER_DRY_RUN")]
-    dry_run: bool,
-    /// Who decides.
-    #[arg(long, env = "PANNIER_BY", value_parser = MarkId::new, required_unless_present = "dry_run")]
-    by: Option<MarkId>,
-    #[arg(long, env = "PANNIER_REASON", required_unless_present = "dry_run")]
-    reason: Option<String>,
-    /// Names this act: repeated under the same key it happens once. Without: a new one.
-    #[arg(long, env = "PANNIER_KEY", value_parser = IdempotencyKey::new)]
-    key: Option<IdempotencyKey>,
-    /// Print the result as JSON.
-    #[arg(long, env = "PANNIER_JSON")]
-    json: bool,
 }
 
 fn table(text: &str) -> Result<Table, String> {
@@ -78,6 +64,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             toml::from_str::<Moved>(&text).with_context(|| file.display().to_string())?.moved
         }
     };
+    let (by, reason) = args.act.signed()?;
     let named = args.backend_from.zip(args.backend_to);
     let same = args.orders.then(|| (args.from.clone(), args.to.clone()));
     let request = HandoverRequest {
@@ -88,16 +75,16 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         to: args.to,
         backends: named.or(same).map(|(from, to)| Backends { from, to }),
         moved,
-        by: args.by.map_or_else(|| MarkId::new("nobody"), Ok)?,
-        reason: args.reason.unwrap_or_default(),
+        by,
+        reason,
     };
-    let operator = args.node.open()?;
-    if !args.dry_run {
-        let answer = operator.act(Method::POST, "handover", args.key.as_ref(), &request).await?;
-        return tell(&answer, args.json);
+    let operator = args.act.node.open()?;
+    if !args.act.dry_run {
+        let answer = operator.act(Method::POST, "handover", args.act.key.as_ref(), &request).await?;
+        return tell(&answer, args.act.json);
     }
     let tried: HandoverDryRun = operator.try_out(Method::POST, "handover?dry_run=true", &request).await?;
-    if args.json {
+    if args.act.json {
         return data(serde_json::to_string(&tried)?);
     }
     show(&tried)?;

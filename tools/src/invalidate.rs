@@ -5,17 +5,15 @@ use http::Method;
 use pannier_protocol::api::operator::{InvalidateDryRun, InvalidateRequest, ResyncAnswer, ResyncRequest};
 use pannier_protocol::change::{InvalidateMode, InvalidateScope};
 use pannier_protocol::subject::Subject;
-use pannier_protocol::{
-    AccountId, ContractId, IdempotencyKey, ItemId, ListId, MarkId, SourceId, WarehouseId,
-};
+use pannier_protocol::{AccountId, ContractId, ItemId, ListId, MarkId, SourceId, WarehouseId};
 
 use crate::cli::data;
-use crate::operator::{NodeArgs, tell};
+use crate::operator::{NodeArgs, TriedActArgs, tell};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    node: NodeArgs,
+    act: TriedActArgs,
     #[command(flatten)]
     scope: ScopeArgs,
     /// `soft`: served and flagged; `hard`: not served until sent anew.
@@ -24,20 +22,6 @@ pub struct Args {
     /// Of this chain alone, as in `catalog.shared.erp-1`; may be given several times. Without: of all.
     #[arg(long = "subject", env = "PANNIER_SUBJECT", value_parser = Subject::parse, value_delimiter = ',')]
     subjects: Vec<Subject>,
-    /// Count what would be condemned, and write nothing.
-    #[arg(long, env = "PANNIER_DRY_RUN")]
-    dry_run: bool,
-    /// Who decides.
-    #[arg(long, env = "PANNIER_BY", value_parser = MarkId::new, required_unless_present = "dry_run")]
-    by: Option<MarkId>,
-    #[arg(long, env = "PANNIER_REASON", required_unless_present = "dry_run")]
-    reason: Option<String>,
-    /// Names this act: repeated under the same key it happens once. Without: a new one.
-    #[arg(long, env = "PANNIER_KEY", value_parser = IdempotencyKey::new)]
-    key: Option<IdempotencyKey>,
-    /// Print the result as JSON.
-    #[arg(long, env = "PANNIER_JSON")]
-    json: bool,
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -97,16 +81,16 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Mode::Soft => InvalidateMode::Soft,
         Mode::Hard => InvalidateMode::Hard,
     };
-    let by = args.by.map_or_else(|| MarkId::new("nobody"), Ok)?;
-    let (scope, reason) = (args.scope.scope(), args.reason.unwrap_or_default());
+    let (by, reason) = args.act.signed()?;
+    let scope = args.scope.scope();
     let request = InvalidateRequest { scope, mode, subjects: args.subjects, by, reason };
-    let operator = args.node.open()?;
-    if !args.dry_run {
-        let answer = operator.act(Method::POST, "invalidate", args.key.as_ref(), &request).await?;
-        return tell(&answer, args.json);
+    let operator = args.act.node.open()?;
+    if !args.act.dry_run {
+        let answer = operator.act(Method::POST, "invalidate", args.act.key.as_ref(), &request).await?;
+        return tell(&answer, args.act.json);
     }
     let tried: InvalidateDryRun = operator.try_out(Method::POST, "invalidate?dry_run=true", &request).await?;
-    if args.json {
+    if args.act.json {
         return data(serde_json::to_string(&tried)?);
     }
     for chain in &tried.chains {

@@ -43,6 +43,35 @@ pub struct ActArgs {
     pub(crate) json: bool,
 }
 
+/// As [`ActArgs`], of an act that can be tried first.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TriedActArgs {
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+    /// Print what it would do, and write nothing.
+    #[arg(long, env = "PANNIER_DRY_RUN")]
+    pub(crate) dry_run: bool,
+    /// Who decides.
+    #[arg(long, env = "PANNIER_BY", value_parser = MarkId::new, required_unless_present = "dry_run")]
+    by: Option<MarkId>,
+    #[arg(long, env = "PANNIER_REASON", required_unless_present = "dry_run")]
+    reason: Option<String>,
+    /// Names this act: repeated under the same key it happens once. Without: a new one.
+    #[arg(long, env = "PANNIER_KEY", value_parser = IdempotencyKey::new)]
+    pub(crate) key: Option<IdempotencyKey>,
+    /// Print the result as JSON.
+    #[arg(long, env = "PANNIER_JSON")]
+    pub(crate) json: bool,
+}
+
+impl TriedActArgs {
+    /// Who decides, and why; nobody where it is only tried.
+    pub(crate) fn signed(&self) -> anyhow::Result<(MarkId, String)> {
+        let by = self.by.clone().map_or_else(|| MarkId::new("nobody"), Ok)?;
+        Ok((by, self.reason.clone().unwrap_or_default()))
+    }
+}
+
 impl ActArgs {
     pub(crate) fn key(&self) -> Option<&IdempotencyKey> {
         self.key.as_ref()

@@ -107,8 +107,9 @@ async fn apply_over(
 ) -> anyhow::Result<AsOf> {
     let mut in_force = in_force(broker, streams).await?;
     if let Some(handed_over) = handed_over(broker, streams).await? {
-        let of_file = documents.iter().find(|document| document.name() == handed_over.document.name());
-        let is_older = in_force.get("ownership").is_none_or(|it| it.version <= handed_over.version);
+        let name = handed_over.document.name();
+        let of_file = documents.iter().find(|document| document.name() == name);
+        let is_older = in_force.get(name).is_none_or(|it| it.version <= handed_over.version);
         ensure!(
             over_handover || !is_older || of_file.is_none_or(|document| *document == handed_over.document),
             "a handover has put another `ownership` in force than the file's, as version {}: write into the file what \
@@ -116,7 +117,7 @@ async fn apply_over(
             handed_over.version
         );
         if is_older {
-            in_force.insert(handed_over.document.name().to_owned(), handed_over);
+            in_force.insert(name.to_owned(), handed_over);
         }
     }
     let mut held = Held::operator(broker, streams, subject()?).await?;

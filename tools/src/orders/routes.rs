@@ -4,48 +4,34 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use http::Method;
+use pannier_protocol::SourceId;
 use pannier_protocol::api::operator::{Reroute, RoutingDryRun, RoutingRequest};
 use pannier_protocol::order::RouteRule;
-use pannier_protocol::{IdempotencyKey, MarkId, SourceId};
 
 use crate::cli::data;
-use crate::operator::{NodeArgs, tell};
+use crate::operator::{TriedActArgs, tell};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    node: NodeArgs,
+    act: TriedActArgs,
     #[arg(env = "PANNIER_ROUTES")]
     file: PathBuf,
-    /// Print where known orders would go under these rules, and write nothing.
-    #[arg(long, env = "PANNIER_DRY_RUN")]
-    dry_run: bool,
-    /// Who decides.
-    #[arg(long, env = "PANNIER_BY", value_parser = MarkId::new, required_unless_present = "dry_run")]
-    by: Option<MarkId>,
-    #[arg(long, env = "PANNIER_REASON", required_unless_present = "dry_run")]
-    reason: Option<String>,
-    /// Names this act: repeated under the same key it happens once. Without: a new one.
-    #[arg(long, env = "PANNIER_KEY", value_parser = IdempotencyKey::new)]
-    key: Option<IdempotencyKey>,
-    /// Print the result as JSON.
-    #[arg(long, env = "PANNIER_JSON")]
-    json: bool,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let text =
         std::fs::read_to_string(&args.file).with_context(|| format!("read {}", args.file.display()))?;
     let rules = routes(&text).with_context(|| args.file.display().to_string())?;
-    let by = args.by.map_or_else(|| MarkId::new("nobody"), Ok)?;
-    let request = RoutingRequest { rules, by, reason: args.reason.unwrap_or_default() };
-    let operator = args.node.open()?;
-    if !args.dry_run {
-        let answer = operator.act(Method::PUT, "routing", args.key.as_ref(), &request).await?;
-        return tell(&answer, args.json);
+    let (by, reason) = args.act.signed()?;
+    let request = RoutingRequest { rules, by, reason };
+    let operator = args.act.node.open()?;
+    if !args.act.dry_run {
+        let answer = operator.act(Method::PUT, "routing", args.act.key.as_ref(), &request).await?;
+        return tell(&answer, args.act.json);
     }
     let tried: RoutingDryRun = operator.try_out(Method::PUT, "routing?dry_run=true", &request).await?;
-    if args.json {
+    if args.act.json {
         return data(serde_json::to_string(&tried)?);
     }
     for route in &tried.routes {
