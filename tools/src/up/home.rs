@@ -16,7 +16,17 @@ pub(super) struct Home {
     /// Fetched servers are kept here, whatever becomes of the folder.
     pub(super) cache: PathBuf,
     /// Held as long as this lives.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Home {
+    /// Said, not left to the closing of the file: a program that another thread is starting has the file open as well until
+    /// it has begun, and would keep the lock so long.
+    fn drop(&mut self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, folder = %self.folder.display(), "the folder could not be unlocked");
+        }
+    }
 }
 
 /// Which sample the streams in a folder hold.
@@ -52,7 +62,7 @@ impl Home {
                 return Err(error).with_context(|| format!("lock {}", lock_path.display()));
             }
         }
-        let home = Self { folder, cache, _lock: lock };
+        let home = Self { folder, cache, lock };
         if fresh {
             home.clear()?;
         }
