@@ -110,6 +110,9 @@ pub const ACT_BYTES_MAX: usize = 256 * 1024;
 /// Entries of one page of what operators list: unless they say, and at most.
 pub const PAGE_ENTRIES: usize = 50;
 pub const PAGE_ENTRIES_MAX: usize = 200;
+/// Keys that are named of each table in which a source differs: unless operators say, and at most.
+pub const DRIFTS_SHOWN: usize = 10;
+pub const DRIFTS_SHOWN_MAX: usize = 100;
 /// Orders that are named of each overcommitted cell.
 pub const OVERCOMMIT_ORDERS_SHOWN_MAX: usize = 20;
 /// The outbox is looked at after every entry, and so often for what could not be published.

@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     adapter, bench, cluster, demo, handover, init, invalidate, node, orders, policy, publish, recover,
-    review, rules, sample, snapshot, up,
+    review, rules, sample, shadow, snapshot, up,
 };
 
 /// Price and availability for a distributor's checkout, from change streams, with proof of freshness.
@@ -57,6 +57,8 @@ enum Command {
     Invalidate(invalidate::Args),
     /// Hands rows and orders over from one system to another, or back.
     Handover(handover::Args),
+    /// Compares the rows of a source that do not count yet with those that do, key by key.
+    Shadow(shadow::Args),
     /// Brings back what nodes know of orders that the broker has lost.
     Recover(recover::Args),
     /// Asks sources to send chains anew.
@@ -107,6 +109,7 @@ impl Cli {
             Command::Cluster(args) => cluster::run(args).await,
             Command::Invalidate(args) => invalidate::run(args).await,
             Command::Handover(args) => handover::run(args).await,
+            Command::Shadow(args) => shadow::run(args).await,
             Command::Recover(args) => recover::run(args).await,
             Command::Resync(args) => invalidate::resync(args).await,
             Command::Orders(command) => orders::run(command).await,

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::cli::data;
 use crate::operator::{TriedActArgs, tell, word};
+use crate::shadow::counts;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -46,7 +47,7 @@ pub struct Args {
     moved: Option<PathBuf>,
 }
 
-fn table(text: &str) -> Result<Table, String> {
+pub(crate) fn table(text: &str) -> Result<Table, String> {
     serde_json::from_value(serde_json::Value::from(text)).map_err(|error| error.to_string())
 }
 
@@ -102,6 +103,8 @@ fn show(tried: &HandoverDryRun) -> anyhow::Result<()> {
         let (epoch, sequence) = (chain.epoch.claim, chain.sequence);
         data(format_args!("  {} up to {sequence} of epoch {epoch}", chain.subject))?;
     }
+    data("rows of the new source beside those that they replace:")?;
+    tried.drift.iter().try_for_each(|table| data(format_args!("  {}", counts(table))))?;
     data(format_args!("orders in flight: {}", tried.orders.len()))?;
     for order in &tried.orders {
         let document = order.document.as_ref().map_or(String::new(), |document| format!(" as {document}"));

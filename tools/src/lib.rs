@@ -19,6 +19,7 @@ pub mod recover;
 pub mod review;
 pub mod rules;
 pub mod sample;
+pub mod shadow;
 pub mod snapshot;
 pub mod stage;
 pub mod up;

@@ -21,5 +21,6 @@ pub mod ownership;
 pub mod quantity;
 pub mod quote;
 pub mod rows;
+pub mod shadow;
 mod sourcing;
 pub mod watermark;

@@ -8,7 +8,7 @@ mod verdict;
 
 pub use held::HeldPrice;
 pub(crate) use held::{Terms, recorded};
-pub use open::ownership_in_force;
 pub(crate) use open::{Opened, Readers};
+pub use open::{ownership_in_force, tables_in_force};
 pub(crate) use resolve::{Resolved, resolve};
 pub(crate) use verdict::{Budget, Refused};

@@ -56,12 +56,12 @@ impl Readers<'_> {
     }
 
     fn tables(&self) -> (Arc<LedgerTables>, CatalogTables) {
-        tables(self.ledger, self.catalog)
+        tables_in_force(self.ledger, self.catalog)
     }
 }
 
 /// With whose rows count: by the policies, or by the last handover.
-fn tables(ledger: &LedgerReader, catalog: &CatalogReader) -> (Arc<LedgerTables>, CatalogTables) {
+pub fn tables_in_force(ledger: &LedgerReader, catalog: &CatalogReader) -> (Arc<LedgerTables>, CatalogTables) {
     let ledger = ledger.load();
     let position = |partition| catalog.position(partition);
     let handed_over = ledger.handed_over.as_ref().filter(|handed_over| handed_over.is_reached(position));
@@ -74,5 +74,5 @@ fn tables(ledger: &LedgerReader, catalog: &CatalogReader) -> (Arc<LedgerTables>,
 
 /// Whose rows lookups of this moment choose.
 pub fn ownership_in_force(ledger: &LedgerReader, catalog: &CatalogReader) -> Arc<OwnershipInForce> {
-    tables(ledger, catalog).1.ownership
+    tables_in_force(ledger, catalog).1.ownership
 }

@@ -21,7 +21,7 @@ pub use fold::{Catalog, CatalogReader};
 pub use items::{FoundItem, ItemRecord, KitPart, RelationRecord, UomRecord, find_item};
 pub use policies::PolicySet;
 pub use prices::{DatedRow, Header, Place, Pricing, Row, Scope, Target, Terms, show_row};
-pub(crate) use prices::{SavedScope, SavedScopes, Served};
+pub(crate) use prices::{RowKey, SavedScope, SavedScopes, Served};
 pub use references::{NumberOf, ReferenceRecord};
 pub use rows::CatalogRows;
 pub(crate) use saved::{FrozenCatalog, SavedCatalogFold, SavedRecord};

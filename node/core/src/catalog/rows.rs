@@ -68,6 +68,23 @@ impl CatalogRows {
         self.prices.scope(scope)
     }
 
+    /// This and the next three: what there is, in no order.
+    pub(crate) fn item_numbers(&self) -> Vec<ItemNo> {
+        self.items.keys()
+    }
+
+    pub(crate) fn account_numbers(&self) -> Vec<AccountNo> {
+        self.accounts.keys()
+    }
+
+    pub(crate) fn reference_keys(&self) -> Vec<(NumberOf, CompactString)> {
+        self.references.keys().into_iter().map(|ReferenceKey { of, number }| (of, number)).collect()
+    }
+
+    pub(crate) fn scope_numbers(&self) -> Vec<ScopeNo> {
+        self.prices.scope_numbers()
+    }
+
     pub(crate) fn serving(&self, served: Served) -> Option<Arc<[ScopeNo]>> {
         self.prices.serving(served)
     }

@@ -104,6 +104,17 @@ impl<K: Eq + Hash + Clone, T> Records<K, T> {
         RecordsEdit { records: self, staged: FxHashMap::default() }
     }
 
+    /// Of the records that are there, in no order.
+    pub(super) fn keys(&self) -> Vec<K> {
+        let mut keys = Vec::new();
+        self.slots.for_each(|key, slot| {
+            if matches!(slot, Slot::Row { .. }) {
+                keys.push(key.clone());
+            }
+        });
+        keys
+    }
+
     pub(super) fn count(&self) -> u64 {
         self.count_of(|_| true)
     }

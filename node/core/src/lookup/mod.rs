@@ -15,8 +15,8 @@ use pannier_protocol::subject::Subject;
 use pannier_protocol::{Currency, Decimal, LocalDate, Money, Partition, Timestamp};
 
 use crate::availability::{self, Taken};
-pub use crate::basket::ownership_in_force;
 use crate::basket::{Budget, HeldPrice, Opened, Readers};
+pub use crate::basket::{ownership_in_force, tables_in_force};
 use crate::catalog::{AccountContext, AccountRefusal, CatalogReader, CatalogTables};
 use crate::dictionary::Dictionary;
 use crate::freshness::ChainStatus;

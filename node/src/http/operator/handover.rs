@@ -17,6 +17,7 @@ use pannier_protocol::order::{ActKey, CatalogPoint, Decision, Handover, Handover
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{Change, Encoding, Epoch, SourceId, codec};
 
+use super::shadow::{Compared, drift};
 use super::{acts, json};
 use crate::app::{App, Tables};
 use crate::http::query::{dry_run, refuse};
@@ -58,7 +59,16 @@ where
     let bytes = acts::read(app, head, body).await?;
     if is_dry {
         let request = codec::decode(Encoding::Json, &bytes, ACT_BYTES_MAX).map_err(Refusal::Body)?;
-        return json(StatusCode::OK, &tried(tables, resolved(tables, request, None)?)?);
+        let handover = resolved(tables, request, None)?;
+        let compared = Compared {
+            shadow: handover.to.clone(),
+            owner: Some(handover.from.clone()),
+            scope: handover.scope.clone(),
+            worst_max: 0,
+        };
+        let mut tried = tried(tables, handover)?;
+        tried.drift = drift(tables, app.clock.now(), compared).await;
+        return json(StatusCode::OK, &tried);
     }
     let (request, keyed) = acts::keyed::<HandoverRequest, _>(&"handover", &bytes, head)?;
     // One that was carried out is answered again, though it could not be resolved a second time.
@@ -172,6 +182,7 @@ fn is_complete(state: &ChainState) -> bool {
     state.loaded && !state.suspect && state.parked.is_empty()
 }
 
+/// All but how the rows compare.
 fn tried(tables: &Tables, handover: Handover) -> Result<HandoverDryRun, Refusal> {
     let (as_of, orders) = (as_of(tables), tables.ledger.orders());
     let routing = orders.routing();
@@ -201,5 +212,6 @@ fn tried(tables: &Tables, handover: Handover) -> Result<HandoverDryRun, Refusal>
         ownership: handover.ownership.rules,
         routing,
         snapshots: handover.snapshots,
+        drift: Vec::new(),
     })
 }

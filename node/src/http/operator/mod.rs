@@ -12,6 +12,7 @@ mod lists;
 mod recovery;
 pub(crate) mod routes;
 mod routing;
+mod shadow;
 mod shown;
 #[cfg(test)]
 mod tests;
@@ -83,6 +84,7 @@ where
             handover::post(app, tables, head, query, body).await
         }
         Route::Handover => json(StatusCode::OK, &handover::in_force(tables)),
+        Route::Shadow => json(StatusCode::OK, &shadow::shown(tables, app.clock.now(), query).await?),
         Route::Routing => json(StatusCode::OK, &routing::in_force(tables)),
         Route::Invalidate => chains::invalidate(app, tables, head, query, body).await,
         Route::Resync => chains::resync(app, tables, head, body).await,

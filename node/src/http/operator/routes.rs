@@ -20,6 +20,7 @@ pub(crate) enum Route {
     Overcommits,
     Routing,
     Handover,
+    Shadow,
     Invalidate,
     Resync,
     Cluster,
@@ -39,7 +40,7 @@ pub(crate) enum OrderAct {
 }
 
 impl Route {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::Orders,
         Self::Order,
         Self::Act(OrderAct::Approve),
@@ -56,6 +57,7 @@ impl Route {
         Self::Overcommits,
         Self::Routing,
         Self::Handover,
+        Self::Shadow,
         Self::Invalidate,
         Self::Resync,
         Self::Cluster,
@@ -82,6 +84,7 @@ impl Route {
             Self::Overcommits => "/v1/operator/overcommits",
             Self::Routing => "/v1/operator/routing",
             Self::Handover => "/v1/operator/handover",
+            Self::Shadow => "/v1/operator/shadow",
             Self::Invalidate => "/v1/operator/invalidate",
             Self::Resync => "/v1/operator/resync",
             Self::Cluster => "/v1/operator/cluster",
@@ -104,6 +107,7 @@ impl Route {
             | Self::Review
             | Self::Dispatch
             | Self::Overcommits
+            | Self::Shadow
             | Self::Cluster
             | Self::Recovery
             | Self::OpenApi => "GET, HEAD",

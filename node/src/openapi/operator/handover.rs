@@ -1,6 +1,6 @@
 //! Handovers in the document of the operators' API.
 
-use pannier_protocol::api::operator::{HandoverDryRun, HandoverRequest, HandoverShown};
+use pannier_protocol::api::operator::{HandoverDryRun, HandoverRequest, HandoverShown, ShadowShown};
 use serde_json::{Value, json};
 
 use super::super::examples::ORDER;
@@ -19,6 +19,52 @@ pub(super) fn path() -> Value {
             "operator_handover", "Ownership in force, and the last handover", Vec::new(), &in_force()),
         "post": with_dry_run::<HandoverDryRun>(post, &tried()),
     })
+}
+
+/// Each with what it says and an example.
+const SHADOW_PARAMETERS: [(&str, &str, &str); 6] = [
+    ("source", "Whose rows are compared with those that count.", "erp-2"),
+    ("owner", "Only with what this one owns; without: whoever does.", "erp-1"),
+    ("tables", "As in the policy `ownership`, with commas between; without: all.", "stock,prices"),
+    ("warehouse", "Only rows of there.", "DAL"),
+    ("class", "Only rows of this class.", "PIPE"),
+    ("worst", "So many of the worst keys of each table; without: 10, at most 100.", "3"),
+];
+
+pub(super) fn shadow_path() -> Value {
+    let parameters = SHADOW_PARAMETERS.map(|(name, description, example)| {
+        json!({
+            "name": name, "in": "query", "required": name == "source", "description": description,
+            "schema": {"type": "string"}, "example": example,
+        })
+    });
+    let summary = "How a source whose rows do not count compares with those whose rows do, key by key; walks over whole \
+        tables";
+    json!({"get": shown::<ShadowShown>("operator_shadow", summary, parameters.to_vec(), &compared())})
+}
+
+fn drift() -> Value {
+    json!([{
+        "table": "stock", "equal_count": 41_200, "different_count": 1, "missing_count": 0, "extra_count": 0,
+        "sources": [
+            {"source": "erp-2", "age_ms": 900, "suspect": false},
+            {"source": "erp-1", "age_ms": 400, "suspect": false},
+        ],
+    }])
+}
+
+fn compared() -> Value {
+    let mut tables = drift();
+    tables[0]["worst"] = json!([{
+        "key": "SKU-4711 @DAL", "owner": "erp-1", "by": "7", "owned": {"quantity": "37 EA"},
+        "shadow": {"quantity": "30 EA"},
+    }]);
+    json!({"as_of": "7f3a.L81242.S0.P0", "source": "erp-2", "tables": tables})
+}
+
+#[cfg(test)]
+pub(super) fn examples() -> [Value; 4] {
+    [asked(), tried(), in_force(), compared()]
 }
 
 fn asked() -> Value {
@@ -44,6 +90,7 @@ fn tried() -> Value {
         "routing": [{"warehouse": "DAL", "backend": "erp-2"}, {"backend": "erp-1"}],
         "snapshots": [{"subject": "ledger.stock.erp-2", "epoch": {"incarnation": "7f3a", "claim": 812}, "sequence": 9}],
         "orders": [{"order": ORDER, "state": "acknowledged", "document": "SO-1017", "fate": "moves"}],
+        "drift": drift(),
     })
 }
 

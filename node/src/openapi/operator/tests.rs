@@ -55,4 +55,9 @@ fn examples_are_what_the_types_read() {
     check::<ClusterShown>(&cluster());
     check::<RecoveryPage>(&recovery());
     check::<ActAnswer>(&answered());
+    let [asked, tried, in_force, compared] = handover::examples();
+    check::<HandoverRequest>(&asked);
+    check::<HandoverDryRun>(&tried);
+    check::<HandoverShown>(&in_force);
+    check::<ShadowShown>(&compared);
 }

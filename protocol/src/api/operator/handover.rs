@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::TableDrift;
 use crate::api::OrderState;
 use crate::change::{ChainPoint, OwnershipRule, Table};
 use crate::codec::{bounded, bounded_text};
@@ -60,6 +61,9 @@ pub struct HandoverDryRun {
     pub snapshots: Vec<ChainPoint>,
     /// In the order of the ledger.
     pub orders: Vec<InFlightShown>,
+    /// How the rows of the new source compare with those that they would replace, by table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<TableDrift>,
 }
 
 /// An order in flight, and what becomes of it.

@@ -7,6 +7,7 @@ mod events;
 mod handover;
 mod lists;
 mod recovery;
+mod shadow;
 
 pub use acts::{
     ActAnswer, ActOutcome, ActRequest, EditRequest, RedispatchRequest, ReleaseRequest, RoutingRequest,
@@ -25,3 +26,4 @@ pub use lists::{
     Overcommitted, ParkedShown, Reroute, ReviewEntry, ReviewPage, RoutingDryRun, RoutingShown, SourcesShown,
 };
 pub use recovery::RecoveryPage;
+pub use shadow::{ComparedSource, Drift, ShadowShown, TableDrift};

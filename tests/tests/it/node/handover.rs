@@ -231,3 +231,51 @@ async fn what_cannot_be_handed_over_is_refused_with_what_to_do() {
     assert!(world.running.line(&world.at).await.starts_with("ok 10.00"));
     world.running.node.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_shadow_is_compared_with_whose_rows_count() {
+    let world = world().await;
+    assert_eq!(world.running.line(&world.at).await, "ok 10.00 500");
+    let compared = async |query: &str| -> Value {
+        let shown = world.operators.get(&format!("/v1/operator/shadow?{query}")).await.unwrap();
+        serde_json::from_slice(shown.body()).unwrap()
+    };
+    let drift = |shown: &Value, table: &str| {
+        let tables = shown["tables"].as_array().unwrap();
+        tables.iter().find(|shown| shown["table"] == table).cloned().unwrap_or_default()
+    };
+    let stock = drift(&compared("source=wms-2").await, "stock");
+    assert_eq!((&stock["different_count"], &stock["equal_count"]), (&json!(1), &json!(0)), "{stock}");
+    let apart = json!({"key": "SKU-1 @DAL", "owner": "wms-1", "by": "200",
+                       "owned": {"quantity": "500 EA"}, "shadow": {"quantity": "300 EA"}});
+    assert_eq!(stock["worst"], json!([apart]));
+    let shown = compared("source=erp-2&tables=prices,items&worst=0").await;
+    let prices = drift(&shown, "prices");
+    assert_eq!((&prices["different_count"], &prices["worst"]), (&json!(1), &Value::Null), "{prices}");
+    assert_eq!(drift(&shown, "items")["equal_count"], 1, "{shown}");
+    assert_eq!(drift(&shown, "accounts"), Value::Null, "{shown}");
+
+    // The dry run of a handover says the same.
+    let rest = json!({"tables": ["prices"], "from": "erp-1", "to": "erp-2", "by": "jane", "reason": "go live"});
+    let (status, tried) = act(&world.operators, "handover?dry_run=true", "h0", &rest).await;
+    assert_eq!((status, &tried["drift"][0]["different_count"]), (200, &json!(1)), "{tried}");
+
+    // Once it is handed over, the old one is the shadow.
+    let (status, done) = act(&world.operators, "handover", "h1", &rest).await;
+    assert_eq!(status, 200, "{done}");
+    assert_eq!(drift(&compared("source=erp-2").await, "prices"), Value::Null);
+    let back = drift(&compared("source=erp-1&owner=erp-2").await, "prices");
+    assert_eq!((&back["worst"][0]["by"], &back["worst"][0]["owner"]), (&json!("16.666666"), &json!("erp-2")));
+
+    for (query, want) in [
+        ("", "source: name the source that is compared"),
+        ("source=wms-9", "no chain of wms-9 is known"),
+        ("source=wms-2&tables=colours", "tables: unknown variant `colours`"),
+        ("source=wms-2&worst=101", "worst: a whole number from 0 to 100"),
+    ] {
+        let refused = compared(query).await;
+        let detail = refused["detail"].as_str().unwrap_or_default();
+        assert!(refused["status"] == 400 && detail.contains(want), "{query}: {refused}");
+    }
+    world.running.node.stop().await.unwrap();
+}

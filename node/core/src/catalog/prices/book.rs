@@ -79,6 +79,13 @@ impl PriceBook {
         self.scopes.get(&scope).filter(|scope| scope.is_alive())
     }
 
+    /// In no order, with those of which nothing is left.
+    pub(crate) fn scope_numbers(&self) -> Vec<ScopeNo> {
+        let mut numbers = Vec::new();
+        self.scopes.for_each(|no, _| numbers.push(*no));
+        numbers
+    }
+
     pub(crate) fn serving(&self, served: Served) -> Option<Arc<[ScopeNo]>> {
         self.index.get(&served)
     }

@@ -13,6 +13,7 @@ use pannier_protocol::change::PriceScope;
 
 pub(crate) use book::Served;
 pub(super) use book::{Part, PriceBook};
+pub(crate) use row::RowKey;
 pub use row::{Place, Pricing, Row, Target};
 pub(super) use saved::FrozenPrices;
 pub(crate) use saved::{SavedScope, SavedScopes};

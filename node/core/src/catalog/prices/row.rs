@@ -34,6 +34,11 @@ impl Target {
         self.0 & Self::CLASS != 0
     }
 
+    /// `None`: it is a class.
+    pub(crate) fn item_no(self) -> Option<ItemNo> {
+        (!self.is_class()).then_some(ItemNo(self.0))
+    }
+
     /// The item's or the class's id.
     pub fn name(self, dictionary: &Dictionary) -> &str {
         if self.is_class() {
@@ -91,7 +96,7 @@ impl Place {
 
 /// Which row of its scope: of two with one identity the later replaces the earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(super) struct RowKey {
+pub(crate) struct RowKey {
     pub place: Place,
     pub currency: Currency,
     #[serde(with = "crate::checkpoint::instant")]

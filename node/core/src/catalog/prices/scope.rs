@@ -99,6 +99,14 @@ impl Scope {
         self.blocks.iter()
     }
 
+    /// Every row by its identity, and the end of its own dates.
+    pub(crate) fn keyed<'a>(
+        &'a self,
+        terms: &'a TermsTable,
+    ) -> impl Iterator<Item = (RowKey, &'a Row, Timestamp)> {
+        self.rows().map(move |row| (row.key(terms), row, terms.get(row.terms).end))
+    }
+
     /// Whether anything of it is left.
     pub(super) fn is_alive(&self) -> bool {
         self.header.is_some() || self.rows_count() > 0

@@ -42,6 +42,19 @@ impl StockRows {
         self.items.get(&item).map(|record| Arc::clone(&record))
     }
 
+    /// This and the next two: what there is, in no order.
+    pub(crate) fn item_numbers(&self) -> Vec<ItemNo> {
+        self.items.iter().map(|record| *record.key()).collect()
+    }
+
+    pub(crate) fn credit_accounts(&self) -> Vec<AccountNo> {
+        self.balances.credit.iter().map(|row| *row.key()).collect()
+    }
+
+    pub(crate) fn capped(&self) -> Vec<(ScopeNo, Option<ItemNo>)> {
+        self.balances.caps.iter().map(|row| *row.key()).collect()
+    }
+
     pub fn find_credit(&self, account: AccountNo) -> Option<CreditRow> {
         self.balances.find_credit(account)
     }
