@@ -46,7 +46,17 @@ fn script(arguments: &[&str], run: &Path) -> Command {
 impl Tryton {
     /// A copy of the filled database; the first start of a day makes it, under a lock, and takes minutes.
     pub async fn start(database: Database) -> Self {
-        let room = room_for_tryton().await;
+        Self::start_in(room_for_tryton().await, database).await
+    }
+
+    /// An old one and a new one. The room for both is taken at once: two tests that have one each would wait for ever.
+    pub async fn start_two(database: Database) -> [Self; 2] {
+        let mut rooms = ROOM.acquire_many(2).await.expect("it is never closed");
+        let other = rooms.split(1).expect("there is room for two");
+        [Self::start_in(rooms, database).await, Self::start_in(other, database).await]
+    }
+
+    async fn start_in(room: SemaphorePermit<'static>, database: Database) -> Self {
         let folder = tempfile::tempdir().expect("a folder for temporary files");
         // PostgreSQL does not run as root: its own account has to get through to its data.
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).expect("it is ours");

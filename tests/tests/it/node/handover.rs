@@ -256,7 +256,8 @@ async fn a_shadow_is_compared_with_whose_rows_count() {
     assert_eq!(drift(&shown, "accounts"), Value::Null, "{shown}");
 
     // The dry run of a handover says the same.
-    let rest = json!({"tables": ["prices"], "from": "erp-1", "to": "erp-2", "by": "jane", "reason": "go live"});
+    let rest =
+        json!({"tables": ["prices"], "from": "erp-1", "to": "erp-2", "by": "jane", "reason": "go live"});
     let (status, tried) = act(&world.operators, "handover?dry_run=true", "h0", &rest).await;
     assert_eq!((status, &tried["drift"][0]["different_count"]), (200, &json!(1)), "{tried}");
 

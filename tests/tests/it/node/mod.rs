@@ -8,7 +8,7 @@ mod gate;
 mod handover;
 mod http;
 mod members;
-mod operators;
+pub(crate) mod operators;
 mod orders;
 mod price_holds;
 mod processes;

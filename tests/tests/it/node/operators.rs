@@ -19,7 +19,7 @@ struct Operated {
     operators: HttpClient,
 }
 
-pub(super) fn operators(node: &Node) -> HttpClient {
+pub(crate) fn operators(node: &Node) -> HttpClient {
     let options = Options { deadline: PATIENCE, ..Options::default() };
     HttpClient::new(&format!("http://{}", node.operator_addr()), options).unwrap()
 }
@@ -59,7 +59,7 @@ impl Operated {
     }
 }
 
-pub(super) async fn act(http: &HttpClient, path: &str, key: &str, body: &Value) -> (u16, Value) {
+pub(crate) async fn act(http: &HttpClient, path: &str, key: &str, body: &Value) -> (u16, Value) {
     send(http, Method::POST, &format!("/v1/operator/{path}"), Some(key), body).await
 }
 

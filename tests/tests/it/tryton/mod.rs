@@ -1,6 +1,7 @@
 //! The adapter of Tryton against a real one (`tests/erp`).
 
 mod erp;
+mod handover;
 mod heard;
 mod orders;
 mod refused;
