@@ -1,6 +1,7 @@
 //! A handover on two nodes, while customers look up and order: at one entry prices and stock are the new systems', orders
 //! go to the new ERP, and what is in flight is decided one by one.
 
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::Method;
@@ -278,5 +279,43 @@ async fn a_shadow_is_compared_with_whose_rows_count() {
         let detail = refused["detail"].as_str().unwrap_or_default();
         assert!(refused["status"] == 400 && detail.contains(want), "{query}: {refused}");
     }
+    world.running.node.stop().await.unwrap();
+}
+
+/// `pannier policy apply` of a file, with `more` arguments: the token, or what is wrong.
+async fn apply(running: &Running, file: &std::path::Path, more: &[&str]) -> Result<AsOf, String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pannier_under_test"));
+    command.args(["policy", "apply", "--nats", &running.test.server.url()]).args(more).arg(file);
+    let done = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    if done.status.success() {
+        let token = String::from_utf8(done.stdout).unwrap();
+        return Ok(AsOf::parse(token.trim()).unwrap());
+    }
+    Err(String::from_utf8(done.stderr).unwrap())
+}
+
+#[tokio::test]
+async fn a_policy_undoes_a_handover_only_where_that_is_said() {
+    let world = world().await;
+    let running = &world.running;
+    assert_eq!(running.line(&world.at).await, "ok 10.00 500");
+    let request =
+        json!({"tables": ["prices"], "from": "erp-1", "to": "erp-2", "by": "jane", "reason": "go live"});
+    let (status, done) = act(&world.operators, "handover", "h1", &request).await;
+    assert_eq!((status, &done["outcome"]), (200, &json!("changed")), "{done}");
+    assert!(running.line(&world.at).await.starts_with("ok 12.00"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.toml");
+    let rule = |table: &str, source: &str| {
+        format!("[[ownership.rules]]\ntable = \"{table}\"\nsource = \"{source}\"\n")
+    };
+    let rules: String = OF_ERP.iter().map(|table| rule(table, "erp-1")).collect();
+    std::fs::write(&file, rules + &rule("all", "wms-1")).unwrap();
+    let refused = apply(running, &file, &[]).await.unwrap_err();
+    assert!(refused.contains("as version 2") && refused.contains("--over-handover"), "{refused}");
+    assert!(running.line(&world.at).await.starts_with("ok 12.00"));
+    let at = apply(running, &file, &["--over-handover"]).await.unwrap();
+    assert!(running.line(&at).await.starts_with("ok 10.00"));
     world.running.node.stop().await.unwrap();
 }
