@@ -21,6 +21,18 @@ pub(crate) fn base(count: i64, numerator: i64, denominator: i64) -> i64 {
 }
 
 impl DocumentLine {
+    fn untouched(name: &str) -> LineProgress {
+        let line = line_id(name);
+        LineProgress {
+            line,
+            shipped: None,
+            cancelled: None,
+            returned: None,
+            restocked: None,
+            substituted_by: None,
+        }
+    }
+
     fn progress(&self) -> LineProgress {
         let shipped: i64 = self.parts.iter().map(|part| part.shipped).sum();
         let some = |count: i64| (count > 0).then(|| units(count));
@@ -106,7 +118,12 @@ impl Erp {
             document: DocumentId::new(&format!("SO-{}", document.number)).expect("a number"),
             reflected_from: document.reflected_from(),
         });
+        let is_old = document.lines.iter().any(|it| it.progress() != DocumentLine::untouched(&it.name));
         self.tell(dispatch.backend.as_str(), event);
+        if is_old {
+            // Whatever was told before may have come while the order waited for a decision.
+            self.tell_all_again(order);
+        }
     }
 
     fn fail(&mut self, dispatch: &Dispatch, class: FailureClass) {
@@ -124,8 +141,22 @@ impl Erp {
 
     fn tell_progress(&mut self, order: OrderId, with_position: bool) {
         let Some(document) = self.documents.get(&order) else { return };
-        let reflected_from = if with_position { document.reflected_from() } else { Vec::new() };
         let lines = document.lines.iter().map(DocumentLine::progress).collect();
+        self.tell_lines(order, with_position, lines);
+    }
+
+    /// What came back has left before.
+    fn tell_all_again(&mut self, order: OrderId) {
+        let Some(document) = self.documents.get(&order) else { return };
+        let shipped = |line: &DocumentLine| LineProgress { returned: None, ..line.progress() };
+        let lines = document.lines.iter().map(shipped).collect();
+        self.tell_lines(order, true, lines);
+        self.tell_progress(order, true);
+    }
+
+    fn tell_lines(&mut self, order: OrderId, with_position: bool, lines: Vec<LineProgress>) {
+        let Some(document) = self.documents.get(&order) else { return };
+        let reflected_from = if with_position { document.reflected_from() } else { Vec::new() };
         let event = OrderProgressed { order, shipment: None, lines, reflected_from };
         self.tell(&document.backend.clone(), OrderEvent::Progressed(event));
     }

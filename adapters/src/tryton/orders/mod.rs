@@ -53,6 +53,7 @@ use crate::runner::sink::{
     Withdrawn,
 };
 use error::failed;
+use progress::Again;
 pub use progress::{ProgressError, SeenError};
 pub use run::OrdersError;
 pub(super) use run::run;
@@ -63,6 +64,7 @@ use sale::{FIELDS, SaleRow, State};
 pub struct Orders {
     rest: Rest,
     desk: draft::Desk,
+    again: Again,
 }
 
 /// What came of pressing a button.
@@ -75,7 +77,7 @@ enum Pressed {
 impl Orders {
     pub fn new(config: &TrytonConfig, rest: Rest) -> Self {
         let desk = draft::Desk::new(rest.clone(), config.company, config.orders.warehouse.clone());
-        Self { rest, desk }
+        Self { rest, desk, again: Again::default() }
     }
 
     async fn read(&self, document: &Document) -> Result<Option<SaleRow>, BackendError> {
@@ -154,6 +156,9 @@ impl Backend for Orders {
         if rows.len() >= query.limit_asked() {
             let text = format!("{} sales bear the reference {order}: delete the cancelled ones", rows.len());
             return Err(BackendError::Business(text));
+        }
+        if rows.iter().any(|row| row.standing() == DocumentState::InEffect) {
+            self.again.put(order);
         }
         rows.iter()
             .map(|row| Ok(Document { id: document_id(&row.id.to_string())?, state: row.standing() }))

@@ -10,6 +10,7 @@
 //! cancelled shipment alone is an exception that waits for a human in Tryton, who may have it sent again. What comes back
 //! is a sale of its own there, with the first one as its `origin` and negative lines that keep their `note`.
 
+mod again;
 mod events;
 mod returns;
 mod seen;
@@ -30,6 +31,7 @@ use super::super::value::Moment;
 use crate::limits::{PROGRESS_PAGE_ROWS, PROGRESS_RETRY_DELAY_MAX};
 use crate::runner::now;
 use crate::runner::sink::{RecordError, Scribe};
+pub(super) use again::Again;
 use events::{FIELDS, Sale};
 use returns::Returned;
 use seen::Seen;
@@ -74,6 +76,7 @@ pub(super) struct Progress {
     config: OrdersConfig,
     scribe: Scribe,
     seen: Seen,
+    again: Again,
     /// What was said last of orders that a look may show again, and when they changed.
     said: BTreeMap<OrderId, Said>,
 }
@@ -91,10 +94,11 @@ impl Progress {
         rest: Rest,
         scribe: Scribe,
         incarnation: &Incarnation,
+        again: Again,
     ) -> Result<Self, SeenError> {
         let seen = Seen::open(Path::new(&config.state), incarnation)?;
         let (company, config) = (config.company, config.orders.clone());
-        Ok(Self { rest, company, config, scribe, seen, said: BTreeMap::new() })
+        Ok(Self { rest, company, config, scribe, seen, again, said: BTreeMap::new() })
     }
 
     /// Looks until it is stopped; an event under way is stored first.
@@ -132,6 +136,7 @@ impl Progress {
     }
 
     async fn look(&mut self, compare: bool) -> Result<(), LookError> {
+        self.look_again().await?;
         let since = self.seen.until().map(|until| {
             let overlap = i64::try_from(self.config.overlap_ms).unwrap_or(i64::MAX);
             until.plus_millis(-overlap)
@@ -160,6 +165,20 @@ impl Progress {
             self.seen.advance(latest.plus_millis(-took).min(begun_at))?;
         }
         Ok(())
+    }
+
+    async fn look_again(&mut self) -> Result<(), LookError> {
+        let orders = self.again.take(PROGRESS_PAGE_ROWS);
+        if orders.is_empty() {
+            return Ok(());
+        }
+        orders.iter().for_each(|order| drop(self.said.remove(order)));
+        let named: Vec<String> = orders.iter().map(OrderId::to_string).collect();
+        let walked = self.walk(json!([["reference", "in", named]])).await;
+        if walked.is_err() {
+            orders.into_iter().for_each(|order| self.again.put(order));
+        }
+        walked.map(|_| ())
     }
 
     /// Says what is new of all sales that bear an order's id; the time of the last change among them.
@@ -193,7 +212,13 @@ impl Progress {
         let nothing = Returned::new();
         let Some(progressed) = sale.progressed(returned.unwrap_or(&nothing)) else { return Ok(()) };
         let (order, lines) = (progressed.order, progressed.lines.clone());
-        let is_news = self.said.get(&order).is_none_or(|said| said.lines != lines);
+        let before = self.said.get(&order);
+        let is_news = before.is_none_or(|said| said.lines != lines);
+        if before.is_none()
+            && let Some(shipped) = events::before_returns(&progressed)
+        {
+            self.scribe.record(OrderEvent::Progressed(shipped), None).await?;
+        }
         if is_news {
             self.scribe.record(OrderEvent::Progressed(progressed), None).await?;
         }

@@ -50,8 +50,9 @@ pub(in super::super) async fn run(
             begin_after: None,
         };
         let orders = Orders::new(config, rest.clone());
+        let again = orders.again.clone();
         let sink = Sink::open_on(&broker, streams, sink_config, orders).await?;
-        let progress = Progress::open(config, rest.clone(), sink.scribe(), &incarnation)?;
+        let progress = Progress::open(config, rest.clone(), sink.scribe(), &incarnation, again)?;
         Ok::<_, OrdersError>((sink, progress))
     };
     let (sink, progress) = tokio::select! {

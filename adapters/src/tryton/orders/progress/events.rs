@@ -161,6 +161,15 @@ impl LineRow {
     }
 }
 
+/// What came back has left before: an order of which both is news is told of one after the other. `None`: nothing came
+/// back.
+pub(super) fn before_returns(progressed: &OrderProgressed) -> Option<OrderProgressed> {
+    let is_back = |line: &LineProgress| line.returned.is_some_and(Decimal::is_positive);
+    let mut shipped = progressed.clone();
+    shipped.lines.iter_mut().for_each(|line| (line.returned, line.restocked) = (None, None));
+    progressed.lines.iter().any(is_back).then_some(shipped)
+}
+
 /// Of all rows of one name.
 fn progress(line: LineId, rows: &[&LineRow], back: Option<Back>) -> Option<LineProgress> {
     let unit = rows.iter().min_by_key(|row| row.id)?.unit?;

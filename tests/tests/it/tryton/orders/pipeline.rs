@@ -49,11 +49,17 @@ async fn open() -> Shop {
     let path = format!("/v1/price-availability/ITEM-001?quantity=1&at_least={at}");
     assert_eq!(running.http.get(&path).await.unwrap().status(), 200);
 
+    let (stop, adapter) = start(&tryton, &running);
+    Shop { running, tryton, stop, adapter, _publishers: [control, erp, wms] }
+}
+
+/// The adapter, with the state that it left.
+fn start(tryton: &Tryton, running: &Running) -> (CancellationToken, JoinHandle<Result<(), TrytonError>>) {
     let state = tryton.folder.path().join("state");
-    let text = document(&tryton, &tryton.address(), PATIENT, &running.test.server.url(), &state);
+    let text = document(tryton, &tryton.address(), PATIENT, &running.test.server.url(), &state);
     let stop = CancellationToken::new();
     let adapter = tokio::spawn(run(TrytonConfig::parse(&text).unwrap(), stop.clone()));
-    Shop { running, tryton, stop, adapter, _publishers: [control, erp, wms] }
+    (stop, adapter)
 }
 
 impl Shop {
@@ -192,6 +198,25 @@ async fn an_order_is_in_tryton_once_and_its_shipments_come_back() {
     shop.take_back(&good, "7", 10).await;
     let shown = shop.until(&good, "returned").await;
     assert_eq!(shown["lines"][0]["returned"], "10", "{shown}");
+
+    shop.stop.cancel();
+    shop.adapter.await.unwrap().unwrap();
+    shop.running.node.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_left_and_came_back_while_nobody_looked_is_told_in_order() {
+    let mut shop = open().await;
+    let order = shop.place("ITEM-001", "10").await;
+    shop.until(&order, "acknowledged").await;
+    shop.stop.cancel();
+    (&mut shop.adapter).await.unwrap().unwrap();
+    shop.ship(&order, None).await;
+    shop.take_back(&order, "7", 10).await;
+    (shop.stop, shop.adapter) = start(&shop.tryton, &shop.running);
+    let shown = shop.until(&order, "returned").await;
+    let line = &shown["lines"][0];
+    assert_eq!((&line["shipped"], &line["returned"]), (&json!("10"), &json!("10")), "{shown}");
 
     shop.stop.cancel();
     shop.adapter.await.unwrap().unwrap();
