@@ -85,7 +85,7 @@ pub(crate) async fn begin(broker: &Broker, streams: &Streams) -> anyhow::Result<
     Ok(is_new)
 }
 
-async fn activate(broker: &Broker, streams: &Streams, version: u32) -> anyhow::Result<AsOf> {
+pub(crate) async fn activate(broker: &Broker, streams: &Streams, version: u32) -> anyhow::Result<AsOf> {
     let mut held = Held::operator(broker, streams, Subject::Control).await?;
     held.publish(vec![Change::RuleVersionActivated(RuleVersionActivated { version })], None).await
 }

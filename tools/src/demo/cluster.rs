@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use pannier_client::{HttpClient, Nodes, Options};
+use pannier_core::ledger::RULE_VERSION;
 use pannier_node::Config;
 use pannier_protocol::OrderId;
 use pannier_protocol::api::operator::{Agreement, ClusterShown};
@@ -19,7 +20,7 @@ use super::load::{Load, Told};
 use crate::broker::BrokerArgs;
 use crate::cli::data;
 use crate::stage::{NodeProcess, world};
-use crate::walk;
+use crate::{rules, walk};
 
 const READY_MAX: Duration = Duration::from_secs(120);
 /// A request of a customer, before he turns to another node.
@@ -32,6 +33,13 @@ pub struct Args {
     /// Between two things that happen to the cluster.
     #[arg(long, env = "PANNIER_DEMO_SECONDS", default_value_t = 3)]
     seconds: u64,
+    /// An older build of this program: the nodes begin as that one, each is this one once it was restarted, and then the
+    /// newest rules are put in force.
+    #[arg(long, env = "PANNIER_FROM_BUILD", requires = "from_rules")]
+    from_build: Option<PathBuf>,
+    /// The newest version of the rules that the older build knows.
+    #[arg(long, env = "PANNIER_FROM_RULES", requires = "from_build")]
+    from_rules: Option<u32>,
     /// A nats-server; without: one on the PATH, else the pinned one is fetched.
     #[arg(long, env = "NATS_SERVER")]
     nats_server: Option<PathBuf>,
@@ -68,6 +76,10 @@ struct Stage {
     brokers: Vec<LocalServer>,
     nodes: Vec<NodeProcess>,
     streams: Streams,
+    /// What a node is from its next start on.
+    pannier: PathBuf,
+    /// In force at the start.
+    rules: u32,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
@@ -131,8 +143,13 @@ async fn happen(stage: &mut Stage, step: Duration) -> anyhow::Result<()> {
     for at in 0..MEMBERS {
         say(format_args!("node {} is stopped, and started again", at + 1));
         stage.nodes[at].process().finish().await?;
-        stage.nodes[at].process().start_again()?;
+        stage.nodes[at].process().start_again_as(&stage.pannier)?;
         stage.nodes[at].ready(READY_MAX).await?;
+        sleep(step).await;
+    }
+    if stage.rules < RULE_VERSION {
+        say(format_args!("rule version {RULE_VERSION} is put in force, after {}", stage.rules));
+        rules::activate(&stage.connect().await?, &stage.streams, RULE_VERSION).await?;
         sleep(step).await;
     }
     for at in 0..MEMBERS {
@@ -195,11 +212,14 @@ impl Stage {
         let broker_args = BrokerArgs { nats: nats.clone(), prefix: Config::default().nats.prefix };
         let broker = broker_args.connect("pannier demo").await?;
         let streams = pannier_streams::init(&broker, &broker_args.prefix, MEMBERS).await?;
+        let rules = args.from_rules.unwrap_or(RULE_VERSION);
+        rules::activate(&broker, &streams, rules).await?;
         let loaded = world::load(&broker, &streams).await?;
         let pannier = std::env::current_exe().context("find this program")?;
-        let start = |at| NodeProcess::start(&format!("node-{at}"), &pannier, &nats, &[], folder);
+        let first = args.from_build.as_ref().unwrap_or(&pannier);
+        let start = |at| NodeProcess::start(&format!("node-{at}"), first, &nats, &[], folder);
         let nodes = (1..=MEMBERS).map(start).collect::<anyhow::Result<Vec<_>>>()?;
-        let mut stage = Self { brokers, nodes, streams };
+        let mut stage = Self { brokers, nodes, streams, pannier, rules };
         for node in &mut stage.nodes {
             node.ready(READY_MAX).await?;
             let client =

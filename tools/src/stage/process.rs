@@ -71,6 +71,12 @@ impl Process {
         Ok(())
     }
 
+    /// The same with another program; so is every start after it.
+    pub fn start_again_as(&mut self, binary: &Path) -> anyhow::Result<()> {
+        binary.clone_into(&mut self.program.binary);
+        self.start_again()
+    }
+
     /// It does nothing from now on, and does not know it; what it had sent goes on.
     pub fn pause(&self) -> anyhow::Result<()> {
         self.signal(Signal::STOP)
