@@ -31,6 +31,8 @@ pub const MEMBERS_MAX: usize = 256;
 /// Digests of the tables are compared at every position that is a multiple, so many of the last ones.
 pub const DIGEST_EVERY: u64 = 4_096;
 pub const DIGESTS_KEPT_MAX: usize = 16;
+/// And after so many of the last batches: others say theirs once a second.
+pub const DIGESTS_RECENT_MAX: usize = 256;
 /// A node whose fold was not at the ledger's end for longer takes no orders and holds.
 pub const LEDGER_LAG_MAX: Duration = Duration::from_secs(5);
 /// Ends of the ledger that are remembered until the fold is there.

@@ -103,6 +103,9 @@ pub(crate) struct Metrics {
     pub(crate) checkpoint_write: Gauge<f64, AtomicU64>,
     pub(crate) checkpoint_pause: Gauge<f64, AtomicU64>,
     pub(crate) checkpoint_age: Gauge<f64, AtomicU64>,
+    pub(crate) checkpoint_confirmed_age: Gauge<f64, AtomicU64>,
+    /// 1 past a third of the ledger's age, 2 past two thirds.
+    pub(crate) checkpoint_overdue: Gauge,
     pub(crate) checkpoint_position: Family<OfStream, Gauge>,
 }
 
@@ -153,6 +156,8 @@ impl Metrics {
             checkpoint_write: Gauge::default(),
             checkpoint_pause: Gauge::default(),
             checkpoint_age: Gauge::default(),
+            checkpoint_confirmed_age: Gauge::default(),
+            checkpoint_overdue: Gauge::default(),
             checkpoint_position: Family::default(),
         };
         metrics.registered().with_checkpoints()
@@ -226,6 +231,16 @@ impl Metrics {
             self.checkpoint_pause.clone(),
         );
         r.register("checkpoint_age_seconds", "Since the newest one's state", self.checkpoint_age.clone());
+        r.register(
+            "checkpoint_confirmed_age_seconds",
+            "Since the newest confirmed one's state, of any node",
+            self.checkpoint_confirmed_age.clone(),
+        );
+        r.register(
+            "checkpoint_overdue_state",
+            "1: that is over a third of the ledger's age, 2: over two thirds, and no orders are taken",
+            self.checkpoint_overdue.clone(),
+        );
         r.register("checkpoint_position", "Where the newest one stands", self.checkpoint_position.clone());
         self
     }

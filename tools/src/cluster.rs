@@ -25,7 +25,17 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             tracing::warn!(asked = %shown.asked, "it cannot read the members now; this is the last that it knew");
         }
         data(line(&[
-            "NODE", "STATE", "LEDGER", "CATALOG", "LAG", "BUILD", "RULES", "HEARD", "TABLES", "HTTP",
+            "NODE",
+            "STATE",
+            "LEDGER",
+            "CATALOG",
+            "LAG",
+            "BUILD",
+            "RULES",
+            "HEARD",
+            "TABLES",
+            "CHECKPOINT",
+            "HTTP",
         ]))?;
         for member in &shown.members {
             data(line(&cells(member).each_ref().map(String::as_str)))?;
@@ -43,7 +53,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn cells(shown: &MemberShown) -> [String; 10] {
+fn cells(shown: &MemberShown) -> [String; 11] {
     let member = &shown.member;
     let state = if shown.silent { "silent".to_owned() } else { member.state.clone() };
     let lag = member.ledger_lag_ms.map_or("-".to_owned(), |lag| format!("{lag} ms"));
@@ -56,6 +66,10 @@ fn cells(shown: &MemberShown) -> [String; 10] {
         Agreement::Agrees(at) => format!("agree at {}/{}", at.ledger, at.catalog),
         Agreement::Differs(at) => format!("DIFFER at {} {}", word(&at.stream), at.position),
     };
+    let checkpoint = member.checkpoint.as_ref().map_or("none".to_owned(), |it| {
+        let confirmed = if it.confirmed { "" } else { "?" };
+        format!("{}/{}{confirmed}", it.ledger, it.catalog)
+    });
     let applied = member.applied;
     [
         member.node.to_string(),
@@ -67,14 +81,15 @@ fn cells(shown: &MemberShown) -> [String; 10] {
         rules,
         format!("{} ms", shown.heard_ms),
         tables,
+        checkpoint,
         member.http.clone(),
     ]
 }
 
-fn line(cells: &[&str; 10]) -> String {
-    let [node, state, ledger, catalog, lag, build, rules, heard, tables, http] = cells;
+fn line(cells: &[&str; 11]) -> String {
+    let [node, state, ledger, catalog, lag, build, rules, heard, tables, checkpoint, http] = cells;
     format!(
-        "{node:<16} {state:<11} {ledger:>10} {catalog:>10} {lag:>8} {build:<8} {rules:<6} {heard:>8}  {tables:<28} {http}"
+        "{node:<16} {state:<11} {ledger:>10} {catalog:>10} {lag:>8} {build:<8} {rules:<6} {heard:>8}  {tables:<28} {checkpoint:<20} {http}"
     )
 }
 
@@ -92,6 +107,7 @@ mod tests {
                     "node": "n2", "build": "0.1.0", "rules_known": 3, "rules": 2, "incarnation": "7f3a", "state": "ready",
                     "applied": {"ledger": 8, "catalog": 5}, "ledger_lag_ms": 0, "lookups_in_flight": 3,
                     "http": "h:1", "operator": "h:2", "at": "2026-11-23T09:00:01Z", "digests": [],
+                    "checkpoint": {"ledger": 7, "catalog": 5, "at": "2026-11-23T09:00:00Z", "confirmed": heard_ms < 5_000},
                 },
                 "heard_ms": heard_ms, "silent": heard_ms > 5_000, "agreement": agreement,
             }))
@@ -100,11 +116,11 @@ mod tests {
         let words = |member: MemberShown| cells(&member).join("|");
         assert_eq!(
             words(shown(400, json!({"agrees": {"ledger": 8, "catalog": 0}}))),
-            "n2|ready|8|5|0 ms|0.1.0|2 of 3|400 ms|agree at 8/0|h:1"
+            "n2|ready|8|5|0 ms|0.1.0|2 of 3|400 ms|agree at 8/0|7/5|h:1"
         );
         assert_eq!(
             words(shown(9_000, json!({"differs": {"stream": "ledger", "position": 4096}}))),
-            "n2|silent|8|5|0 ms|0.1.0|2 of 3|9000 ms|DIFFER at ledger 4096|h:1"
+            "n2|silent|8|5|0 ms|0.1.0|2 of 3|9000 ms|DIFFER at ledger 4096|7/5?|h:1"
         );
     }
 }

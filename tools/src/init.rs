@@ -1,6 +1,8 @@
 //! `pannier init`: the only command, beside `up`, that creates streams.
 
-use pannier_streams::Streams;
+use std::time::Duration;
+
+use pannier_streams::{Ages, Streams};
 
 use crate::broker::BrokerArgs;
 use crate::cli::data;
@@ -13,6 +15,14 @@ pub struct Args {
     /// Copies of each stream: 3 in production, on three servers in three zones.
     #[arg(long, env = "PANNIER_REPLICAS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
     replicas: u8,
+    /// Days for which the ledger keeps its entries; what is older is in checkpoints alone, so nodes need a
+    /// `checkpoint.folder`. Past a third of it without a confirmed checkpoint they alarm, past two thirds they take no
+    /// orders. 7 is enough. Without: everything is kept.
+    #[arg(long, env = "PANNIER_LEDGER_DAYS", value_parser = clap::value_parser!(u16).range(1..))]
+    ledger_days: Option<u16>,
+    /// The same of the catalog; 35 is enough.
+    #[arg(long, env = "PANNIER_CATALOG_DAYS", value_parser = clap::value_parser!(u16).range(1..))]
+    catalog_days: Option<u16>,
     /// Print the result as JSON.
     #[arg(long, env = "PANNIER_JSON")]
     json: bool,
@@ -20,7 +30,16 @@ pub struct Args {
 
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let broker = args.broker.connect("pannier init").await?;
-    let streams = pannier_streams::init(&broker, &args.broker.prefix, usize::from(args.replicas)).await?;
+    let days = |days: u16| Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+    let wanted = Ages { ledger: args.ledger_days.map(days), catalog: args.catalog_days.map(days) };
+    let replicas = usize::from(args.replicas);
+    let streams = pannier_streams::init_with(&broker, &args.broker.prefix, replicas, wanted).await?;
+    if streams.ages != wanted {
+        tracing::warn!(
+            "the streams of {} were there and keep the ages that they were made with",
+            streams.prefix.as_str()
+        );
+    }
     rules::begin(&broker, &streams).await?;
     let Streams { ledger, catalog, review, dispatch, history, incarnation, .. } = &streams;
     let names = [ledger, catalog, review, dispatch, history].map(String::as_str);

@@ -76,11 +76,13 @@ impl Beginner {
         let (mut this, of_disk) = self.blocking(Self::of_disk).await;
         if let Some(loaded) = of_disk? {
             this.app.checkpoints.set(Kept::of(&loaded.head), &this.app.metrics);
+            this.app.checkpoints.covered(loaded.head.clock);
             return Ok(Beginning::Checkpoint(Box::new(loaded)));
         }
         let of_peers;
         (this, of_peers) = this.of_peers(broker, streams).await;
         if let Some(loaded) = of_peers? {
+            this.app.checkpoints.covered(loaded.head.clock);
             return Ok(Beginning::Checkpoint(Box::new(loaded)));
         }
         let Positions { ledger, catalog } = this.first;

@@ -27,7 +27,7 @@ pub(crate) use begin::{BeginError, Beginner, Beginning};
 pub(crate) use folder::Folder;
 pub(crate) use give::Giver;
 pub(crate) use keeper::Keeper;
-pub(crate) use standing::Standing;
+pub(crate) use standing::{Cover, Standing};
 pub(crate) use taker::Taker;
 
 use std::time::Duration;

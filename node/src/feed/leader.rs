@@ -1,5 +1,6 @@
 //! What the leader says of the two streams: where they end, and what time it is.
 
+use pannier_protocol::Timestamp;
 use pannier_streams::stored::{ReadError, StreamInfo, stream_info};
 use pannier_streams::{Broker, Streams};
 
@@ -17,6 +18,8 @@ pub(crate) struct Ends {
     pub(crate) at: Positions,
     /// Where they begin: 1 is genesis, 0 where nothing was ever stored.
     pub(crate) first: Positions,
+    /// When the ledger's first entry came, if it is its very first one.
+    pub(crate) genesis: Option<Timestamp>,
     /// Before the question was sent.
     pub(crate) asked: Moment,
     /// One server has the streams: no deposed leader can have answered.
@@ -36,7 +39,8 @@ impl Leader {
         let is_certain = [&ledger, &catalog].iter().all(|info| info.replicas() == Some(1));
         let at = Positions { ledger: ledger.last, catalog: catalog.last };
         let first = Positions { ledger: ledger.first, catalog: catalog.first };
-        Ok(Ends { at, first, asked, is_certain })
+        let genesis = ledger.first_time.filter(|_| ledger.first.0 == 1);
+        Ok(Ends { at, first, genesis, asked, is_certain })
     }
 
     async fn info(&self, stream: &str, clock: &Clock) -> Result<StreamInfo, ReadError> {

@@ -92,6 +92,10 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
             Some(Err(error)) => return Err(error.to_string()),
         }
     };
+    app.checkpoints.limit(streams.ages.ledger);
+    if start.first.ledger.0 <= 1 {
+        app.checkpoints.covered(start.genesis.unwrap_or_else(|| app.clock.now()));
+    }
     let begun = begin::folds(app, tasks, &broker, &streams, start.first).await?;
     let Some((tables, ledger, catalog, last)) = begun else { return Ok(()) };
     let asker = Asker::new(broker.clone(), streams.prefix.clone(), &app.config.ask);

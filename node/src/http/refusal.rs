@@ -99,6 +99,7 @@ impl From<DeskError> for Refusal {
             | DeskError::Behind
             | DeskError::Disagree
             | DeskError::Recovering
+            | DeskError::Uncovered
             | DeskError::PricedAgain => Self::LedgerUnavailable(error),
         }
     }

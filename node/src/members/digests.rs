@@ -8,7 +8,7 @@ use pannier_protocol::api::operator::{
     Agreement, MemberDifference, MemberDigest, MemberPositions, MemberStream,
 };
 
-use crate::limits::{DIGEST_EVERY, DIGESTS_KEPT_MAX};
+use crate::limits::{DIGEST_EVERY, DIGESTS_KEPT_MAX, DIGESTS_RECENT_MAX};
 use crate::progress::StreamName;
 
 /// What this node's tables added up to: at every [`DIGEST_EVERY`]th position, and after the last batch, where nodes
@@ -23,6 +23,8 @@ struct Kept {
     /// The oldest first, at most [`DIGESTS_KEPT_MAX`].
     marks: VecDeque<(StreamSequence, u128)>,
     last: Option<(StreamSequence, u128)>,
+    /// After the last batches, at most [`DIGESTS_RECENT_MAX`]: what others said a moment ago is compared with them.
+    recent: VecDeque<(StreamSequence, u128)>,
 }
 
 impl Digests {
@@ -41,15 +43,32 @@ impl Digests {
     }
 
     pub(crate) fn after_batch(&self, stream: StreamName, position: StreamSequence, digest: u128) {
-        self.lock().entry(of(stream)).or_default().last = Some((position, digest));
+        let mut streams = self.lock();
+        let kept = streams.entry(of(stream)).or_default();
+        if kept.last.is_some_and(|(last, _)| last == position) {
+            return;
+        }
+        kept.last = Some((position, digest));
+        if kept.recent.len() == DIGESTS_RECENT_MAX {
+            kept.recent.pop_front();
+        }
+        kept.recent.push_back((position, digest));
     }
 
-    /// By stream and position.
+    /// What others are told, by stream and position.
     pub(crate) fn shown(&self) -> Vec<MemberDigest> {
+        self.listed(|kept| kept.marks.iter().copied().chain(kept.last).collect())
+    }
+
+    /// What is compared with that of others: more, for they said it a while ago.
+    pub(crate) fn known(&self) -> Vec<MemberDigest> {
+        self.listed(|kept| kept.marks.iter().chain(&kept.recent).copied().collect())
+    }
+
+    fn listed(&self, of: impl Fn(&Kept) -> BTreeMap<StreamSequence, u128>) -> Vec<MemberDigest> {
         let streams = self.lock();
         let shown = streams.iter().flat_map(|(stream, kept)| {
-            let all: BTreeMap<_, _> = kept.marks.iter().copied().chain(kept.last).collect();
-            all.into_iter().map(|(position, digest)| MemberDigest {
+            of(kept).into_iter().map(|(position, digest)| MemberDigest {
                 stream: *stream,
                 position,
                 digest: format!("{digest:032x}"),

@@ -16,7 +16,7 @@ use futures_util::StreamExt;
 use pannier_core::ledger::RULE_VERSION;
 use pannier_protocol::SourceId;
 use pannier_protocol::api::operator::{
-    Agreement, ClusterShown, Member, MemberDifference, MemberPositions, MemberShown,
+    Agreement, ClusterShown, Member, MemberCheckpoint, MemberDifference, MemberPositions, MemberShown,
 };
 use pannier_streams::members::{Bucket, Heard, MembersError};
 use pannier_streams::{Broker, Streams};
@@ -25,6 +25,7 @@ use tokio::time::timeout;
 pub(crate) use digests::Digests;
 
 use crate::app::{Addresses, App};
+use crate::checkpoint::Cover;
 use crate::limits::{HEARTBEAT_INTERVAL, MEMBER_SILENT_AFTER, MEMBERS_MAX, RETRY_PAUSE};
 use crate::progress::State;
 use crate::shutdown::Tasks;
@@ -46,7 +47,7 @@ struct Known {
 impl Members {
     /// A node whose tables differ from this one's, and where; not of one that has gone.
     pub(crate) fn disagreement(&self, app: &App) -> Option<(SourceId, MemberDifference)> {
-        let own = app.digests.shown();
+        let own = app.digests.known();
         let known = self.read();
         known.members.iter().find_map(|(node, member)| {
             if heard(app, member) >= MEMBER_SILENT_AFTER || !is_of(app, member) {
@@ -60,7 +61,7 @@ impl Members {
     }
 
     pub(crate) fn shown(&self, app: &App) -> ClusterShown {
-        let own = app.digests.shown();
+        let own = app.digests.known();
         let known = self.read();
         let members = known.members.values().map(|member| MemberShown {
             heard_ms: u64::try_from(heard(app, member).as_millis()).unwrap_or(u64::MAX),
@@ -72,6 +73,27 @@ impl Members {
             member: member.clone(),
         });
         ClusterShown { asked: app.config.node_name(), connected: known.connected, members: members.collect() }
+    }
+
+    /// Learns from the others which checkpoints are right.
+    fn confirm(&self, app: &App) {
+        let own = app.digests.known();
+        let known = self.read();
+        let is_other = |member: &&Member| member.node != app.config.node_name() && is_of(app, member);
+        let others = known.members.values().filter(is_other);
+        let mut is_alone = known.connected;
+        for member in others.filter(|member| heard(app, member) < MEMBER_SILENT_AFTER) {
+            is_alone = false;
+            if let Some(checkpoint) = member.checkpoint.as_ref().filter(|it| it.confirmed) {
+                app.checkpoints.covered(checkpoint.at);
+            }
+            if let Agreement::Agrees(at) = digests::agreement(&own, &member.digests) {
+                app.checkpoints.agreed(Some(at));
+            }
+        }
+        if is_alone {
+            app.checkpoints.agreed(None);
+        }
     }
 
     fn hear(&self, heard: Heard) {
@@ -170,8 +192,10 @@ async fn say(app: &App, bucket: &Bucket) {
     }
 }
 
-/// Tells operators of nodes that differ, once, and again once they agree.
+/// What others' tables and checkpoints say of this node's, told once, and again when it is over.
 fn look(app: &App) {
+    app.members.confirm(app);
+    look_after_checkpoints(app);
     let differs = app.members.disagreement(app);
     let before = app.metrics.members_disagree.set(i64::from(differs.is_some()));
     app.metrics.members_heard.set(i64::try_from(app.members.read().members.len()).unwrap_or(i64::MAX));
@@ -182,6 +206,27 @@ fn look(app: &App) {
         }
         None if before != 0 => tracing::warn!("the nodes that are there agree again"),
         Some(_) | None => {}
+    }
+}
+
+fn look_after_checkpoints(app: &App) {
+    let cover = app.checkpoints.cover(app.clock.now());
+    let state = match cover {
+        Cover::Good => 0,
+        Cover::Old => 1,
+        Cover::TooOld => 2,
+    };
+    let before = app.metrics.checkpoint_overdue.set(state);
+    match cover {
+        Cover::Old if before == 0 => tracing::error!(
+            "the newest confirmed checkpoint is older than a third of what the ledger keeps: see that a node has \
+             checkpoint.folder, and that nodes agree (pannier cluster)"
+        ),
+        Cover::TooOld if before < 2 => tracing::error!(
+            "the newest confirmed checkpoint is older than two thirds of what the ledger keeps: no orders until one is written"
+        ),
+        Cover::Good if before != 0 => tracing::warn!("a checkpoint is confirmed again"),
+        Cover::Good | Cover::Old | Cover::TooOld => {}
     }
 }
 
@@ -235,6 +280,12 @@ fn own(app: &App) -> Option<Member> {
         operator: operator.to_string(),
         quic: quic.filter(|_| is_given).map(|listens| app.config.quic.advertised(listens)),
         digests: app.digests.shown(),
+        checkpoint: app.checkpoints.newest().map(|kept| MemberCheckpoint {
+            ledger: kept.ledger,
+            catalog: kept.catalog,
+            at: kept.clock,
+            confirmed: kept.is_confirmed,
+        }),
         at: app.clock.now(),
     })
 }

@@ -7,6 +7,7 @@ use pannier_protocol::{AccountId, AsOf, Fingerprint, IdempotencyKey, StreamSeque
 use super::verdict::{Judged, judged, passed};
 use super::{Committer, Fate, SubmitError};
 use crate::app::{App, Tables};
+use crate::checkpoint::Cover;
 use crate::limits::{
     LEDGER_LAG_MAX, ORDER_JUDGE_BEFORE_MS, ORDER_JUDGED_WAIT, ORDER_PRICED_COUNT_MAX, ORDER_STORED_WAIT,
 };
@@ -52,6 +53,11 @@ pub(crate) enum DeskError {
          (pannier recover); try again with the same key"
     )]
     Recovering,
+    #[error(
+        "no confirmed checkpoint is younger than two thirds of what the ledger keeps, so what is ordered now could be lost; \
+         try again with the same key once a node has written one (checkpoint.folder; pannier cluster)"
+    )]
+    Uncovered,
     #[error("prices or caps changed each time that it was judged; try again with the same key")]
     PricedAgain,
 }
@@ -100,6 +106,9 @@ fn writable<'a>(app: &'a App, tables: &Tables) -> Result<&'a Committer, DeskErro
     }
     if app.metrics.members_disagree.get() != 0 {
         return Err(DeskError::Disagree);
+    }
+    if app.checkpoints.cover(app.clock.now()) == Cover::TooOld {
+        return Err(DeskError::Uncovered);
     }
     if tables.ledger.orders().recovery().is_some_and(|recovery| !recovery.done) {
         return Err(DeskError::Recovering);

@@ -32,6 +32,9 @@ use crate::stored::{ReadError, StreamInfo, stream_info};
 
 /// Key of the incarnation in a stream's metadata.
 pub const METADATA_INCARNATION: &str = "pannier.incarnation";
+/// Key of the age that the stream was made with, in seconds; a stream without it keeps everything. What an operator's tool
+/// shortens afterwards is lost for nodes that do not know of it.
+pub const METADATA_AGE_MAX: &str = "pannier.age_max_seconds";
 
 /// Fields that an operator may choose, and a default that means "off" for the rest.
 const OPERATORS_FIELDS: [&str; 3] = ["num_replicas", "placement", "description"];
@@ -51,6 +54,15 @@ pub struct Streams {
     /// The bucket of who is alive; its stream is named after it.
     pub members: String,
     pub incarnation: Incarnation,
+    pub ages: Ages,
+}
+
+/// How long entries are kept; `None`: for good. What is older is in checkpoints alone. The operator's to choose when the
+/// streams are made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ages {
+    pub ledger: Option<Duration>,
+    pub catalog: Option<Duration>,
 }
 
 /// One field of a stream that is not what it must be.
@@ -102,6 +114,16 @@ impl fmt::Display for Difference {
 /// Creates what is missing, then checks everything. Run again it changes nothing, so that one that was
 /// broken off can be repeated.
 pub async fn init(broker: &Broker, prefix: &Prefix, replicas: usize) -> Result<Streams, ConfigError> {
+    init_with(broker, prefix, replicas, Ages::default()).await
+}
+
+/// The same for streams that do not keep everything.
+pub async fn init_with(
+    broker: &Broker,
+    prefix: &Prefix,
+    replicas: usize,
+    ages: Ages,
+) -> Result<Streams, ConfigError> {
     let mut incarnation = None;
     for name in ["LEDGER", "CATALOG"] {
         if let Some(info) = existing(broker, &prefix.stream(name)).await? {
@@ -109,7 +131,7 @@ pub async fn init(broker: &Broker, prefix: &Prefix, replicas: usize) -> Result<S
         }
     }
     let incarnation = incarnation.unwrap_or_else(|| draw_incarnation(broker));
-    for config in configs(prefix, &incarnation, replicas) {
+    for config in configs(prefix, &incarnation, replicas, ages) {
         let stream = config.name.clone();
         let mut attempt = 1;
         while existing(broker, &stream).await?.is_none() {
@@ -139,7 +161,11 @@ pub async fn open(broker: &Broker, prefix: &Prefix) -> Result<Streams, ConfigErr
             return Err(ConfigError::TwoIncarnations { ledger, of_ledger, other, of_other });
         }
     }
-    for config in configs(prefix, &of_ledger, 1) {
+    let mut ages = Ages::default();
+    for (stream, age) in [(&ledger, &mut ages.ledger), (&catalog, &mut ages.catalog)] {
+        *age = existing(broker, stream).await?.and_then(|info| info.age_max());
+    }
+    for config in configs(prefix, &of_ledger, 1, ages) {
         let stream = config.name.clone();
         let info = existing(broker, &stream).await?;
         let info = info.ok_or_else(|| ConfigError::Missing { stream: stream.clone() })?;
@@ -149,7 +175,7 @@ pub async fn open(broker: &Broker, prefix: &Prefix) -> Result<Streams, ConfigErr
         }
     }
     let (prefix, members, incarnation) = (prefix.clone(), prefix.stream("MEMBERS"), of_ledger);
-    Ok(Streams { prefix, ledger, catalog, review, dispatch, history, members, incarnation })
+    Ok(Streams { prefix, ledger, catalog, review, dispatch, history, members, incarnation, ages })
 }
 
 async fn incarnation_of(broker: &Broker, stream: &str) -> Result<Incarnation, ConfigError> {
@@ -182,7 +208,13 @@ fn draw_incarnation(broker: &Broker) -> Incarnation {
 }
 
 /// What each stream of the deployment must be.
-fn configs(prefix: &Prefix, incarnation: &Incarnation, replicas: usize) -> Vec<Config> {
+fn configs(prefix: &Prefix, incarnation: &Incarnation, replicas: usize, ages: Ages) -> Vec<Config> {
+    let aged = |age: Option<Duration>, mut config: Config| {
+        config.max_age = age.unwrap_or(Duration::ZERO);
+        let seconds = age.map(|age| (METADATA_AGE_MAX.to_owned(), age.as_secs().to_string()));
+        config.metadata.extend(seconds);
+        config
+    };
     let metadata = HashMap::from([(METADATA_INCARNATION.to_owned(), incarnation.to_string())]);
     let durable = |name: &str, subjects: Vec<String>| Config {
         name: prefix.stream(name),
@@ -205,8 +237,8 @@ fn configs(prefix: &Prefix, incarnation: &Incarnation, replicas: usize) -> Vec<C
         ..Config::default()
     };
     vec![
-        durable("LEDGER", prefix.ledger()),
-        durable("CATALOG", prefix.catalog()),
+        aged(ages.ledger, durable("LEDGER", prefix.ledger())),
+        aged(ages.catalog, durable("CATALOG", prefix.catalog())),
         // One entry a subject, which the broker itself holds to; browsed, and cleaned up by operators.
         Config {
             max_messages_per_subject: 1,

@@ -90,7 +90,9 @@ impl Held {
         };
         let position = envelope.position;
         let claimed_by = claimant(broker, stream, &epoch).await?;
-        let writer = if claimed_by.as_ref() == Some(instance) {
+        // A claim may be older than what the stream keeps; the operators' source has one instance.
+        let is_aged = claimed_by.is_none() && chain.source.as_str() == OPERATOR;
+        let writer = if is_aged || claimed_by.as_ref() == Some(instance) {
             let kept = Kept { epoch: &epoch, acknowledged: envelope.sequence, token: None };
             Writer::resume(broker, streams, chain, kept).await?
         } else if claim {

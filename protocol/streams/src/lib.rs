@@ -17,7 +17,7 @@ pub mod stored;
 pub mod work;
 pub mod writer;
 
-pub use config::{ConfigError, Streams, init, open};
+pub use config::{Ages, ConfigError, Streams, init, init_with, open};
 pub use connect::{Broker, ConnectError};
 pub use consumer::{Consumer, Delivery, Position};
 pub use create::{Created, create};

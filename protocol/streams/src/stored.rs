@@ -2,6 +2,8 @@
 //! every decision taken from these reads (did my publish land, is my position still there) needs the
 //! present.
 
+use std::time::Duration;
+
 use async_nats::HeaderMap;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::RequestErrorKind;
@@ -12,7 +14,7 @@ use bytes::Bytes;
 use pannier_protocol::{Incarnation, StreamSequence, Timestamp};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::config::METADATA_INCARNATION;
+use crate::config::{METADATA_AGE_MAX, METADATA_INCARNATION};
 use crate::connect::Broker;
 
 /// The header that says how a payload is encoded; without it, MessagePack.
@@ -63,6 +65,8 @@ pub struct StreamInfo {
     pub messages: u64,
     /// 0 where nothing was ever stored.
     pub first: StreamSequence,
+    /// When it was stored; `None` where nothing is there.
+    pub first_time: Option<Timestamp>,
     pub last: StreamSequence,
     /// The server's clock when it answered.
     pub broker_time: Option<Timestamp>,
@@ -72,6 +76,12 @@ impl StreamInfo {
     /// How many servers hold the stream.
     pub fn replicas(&self) -> Option<u64> {
         self.config.get("num_replicas")?.as_u64()
+    }
+
+    /// How long messages were to be kept when the stream was made; `None`: for good.
+    pub fn age_max(&self) -> Option<Duration> {
+        let seconds = self.config.get("metadata")?.get(METADATA_AGE_MAX)?.as_str()?.parse().ok()?;
+        Some(Duration::from_secs(seconds))
     }
 
     /// The life of the ledger that the stream belongs to; `None` where nobody wrote it there.
@@ -135,6 +145,10 @@ pub async fn stream_info(broker: &Broker, stream: &str) -> Result<StreamInfo, Re
         config,
         messages: number("messages"),
         first: StreamSequence(number("first_seq")),
+        first_time: info["state"]["first_ts"]
+            .as_str()
+            .filter(|_| number("messages") > 0)
+            .and_then(|text| Timestamp::parse(text).ok()),
         last: StreamSequence(number("last_seq")),
         broker_time: info["ts"].as_str().and_then(|text| Timestamp::parse(text).ok()),
     })

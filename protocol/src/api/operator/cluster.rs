@@ -36,9 +36,27 @@ pub struct Member {
     pub quic: Option<String>,
     /// Of what it had applied at some positions, ascending by stream and position.
     pub digests: Vec<MemberDigest>,
+    /// The newest one on its disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<MemberCheckpoint>,
     /// Broker time, by its estimate.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MemberCheckpoint {
+    /// The last entries in it.
+    #[cfg_attr(feature = "openapi", schema(value_type = u64))]
+    pub ledger: StreamSequence,
+    #[cfg_attr(feature = "openapi", schema(value_type = u64))]
+    pub catalog: StreamSequence,
+    /// Ledger time of its state.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub at: Timestamp,
+    /// Another node had the same tables there or later; or there is no other node.
+    pub confirmed: bool,
 }
 
 /// A stream sequence of each stream.

@@ -14,8 +14,8 @@ pub use acts::{
 };
 pub use chains::{CondemnedShown, InvalidateDryRun, InvalidateRequest, ResyncAnswer, ResyncRequest};
 pub use cluster::{
-    Agreement, ClusterShown, Member, MemberDifference, MemberDigest, MemberPositions, MemberShown,
-    MemberStream,
+    Agreement, ClusterShown, Member, MemberCheckpoint, MemberDifference, MemberDigest, MemberPositions,
+    MemberShown, MemberStream,
 };
 pub use events::{EventPage, EventShown};
 pub use handover::{

@@ -1,6 +1,7 @@
 //! Checkpoints of nodes on a real nats-server: written while they serve, read when they start. Equal states are equal
 //! bytes, so two nodes are compared by the files that they write at one position.
 
+mod confirmed;
 mod damage;
 mod killed;
 mod peers;

@@ -10,7 +10,7 @@ use super::checkout::{checkout, place, send};
 use super::{PATIENCE, Running, client, config, stock};
 
 /// What the node knows of all, once that is so.
-async fn until(node: &Node, what: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn until(node: &Node, what: impl Fn(&Value) -> bool) -> Value {
     let options = Options { deadline: PATIENCE, ..Options::default() };
     let http = HttpClient::new(&format!("http://{}", node.operator_addr()), options).unwrap();
     let seen = async {

@@ -7,7 +7,7 @@ mod feed;
 mod gate;
 mod handover;
 mod http;
-mod members;
+pub(crate) mod members;
 pub(crate) mod operators;
 mod orders;
 mod price_holds;
