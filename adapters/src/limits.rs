@@ -25,6 +25,12 @@ pub const UNIT_ROWS_MAX: u64 = 1_000_000;
 pub const STORED_BYTES_MAX: usize = 2 * pannier_protocol::limits::MESSAGE_BYTES_MAX;
 /// A chain is repeated on request at most this often: every node of a cluster asks.
 pub const RESYNC_INTERVAL_MIN: Duration = Duration::from_secs(10);
+/// Streams forget: every chain is repeated whole before it is so old, in ms.
+pub const REPEAT_AGE_MS_MAX: i64 = 6 * 24 * 60 * 60 * 1_000;
+/// Between two families' partitions of one source, which are not all repeated at once.
+pub const REPEAT_SPREAD_MS: i64 = 20 * 60 * 1_000;
+/// Between two looks for chains that are so old.
+pub const REPEAT_LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// Between two looks at the broker's clock: machines drift by some ms in that time.
 pub const CLOCK_INTERVAL: Duration = Duration::from_secs(30);
 /// Between two attempts to reach the broker, first and longest.

@@ -55,6 +55,7 @@
 //!   without asking the source, and a lost state of the broker costs a snapshot, not an export.
 //! - A submission is numbered and encoded into the outbox in the same transaction (`store`). What is sent is what
 //!   was stored; after a crash the broker's last message of the subject says how much of it arrived.
+//! - Streams forget, so a chain is repeated whole before its last snapshot is a week old.
 //! - A chain without an epoch is claimed when it is drained; every epoch begins with a snapshot of the mirror.
 //! - Prices go to the partition of the family that they serve; when members or roots change, they move (`home`).
 //!
@@ -95,7 +96,7 @@ pub use store::StoreError;
 pub(crate) use store::{decode, encode};
 pub use submit::{Review, Snapshot, Submission, priced, whole};
 
-use crate::limits::{CLOCK_INTERVAL, RESYNC_INTERVAL_MIN};
+use crate::limits::{CLOCK_INTERVAL, REPEAT_LOOK_INTERVAL, RESYNC_INTERVAL_MIN};
 use clock::BrokerClock;
 use drain::Drain;
 use pannier_protocol::change::{Account, AccountRemoved, Item, ItemRemoved, Table};
@@ -141,6 +142,8 @@ pub struct Runner {
     repeated: HashMap<Subject, Instant>,
     /// When the broker was last asked for its time.
     measured: Instant,
+    /// When chains were last looked through for old ones; `None`: not once.
+    looked: Option<Instant>,
 }
 
 /// Where submissions are handed in and the mirror is read: the part of a runner that needs no broker. Cheap to
@@ -171,7 +174,7 @@ impl Runner {
             positions: Positions::default(),
             unwritten: 0,
         };
-        Ok(Self { desk, drain, requests, repeated: HashMap::new(), measured: Instant::now() })
+        Ok(Self { desk, drain, requests, repeated: HashMap::new(), measured: Instant::now(), looked: None })
     }
 
     pub fn desk(&self) -> Desk {
@@ -186,7 +189,19 @@ impl Runner {
     /// Publishes all that was submitted. Can be dropped at any time and called again.
     pub async fn drain(&mut self) -> Result<Positions, DrainError> {
         self.measure_clock().await;
+        self.repeat_old()?;
         self.drain.run(&self.desk.store).await
+    }
+
+    fn repeat_old(&mut self) -> Result<(), StoreError> {
+        if self.looked.is_some_and(|at| at.elapsed() < REPEAT_LOOK_INTERVAL) {
+            return Ok(());
+        }
+        self.looked = Some(Instant::now());
+        for subject in outbox::repeat_old(&self.desk.store, &self.desk.source, now())? {
+            tracing::info!(%subject, "repeating the chain as a snapshot, before streams forget the last one");
+        }
+        Ok(())
     }
 
     /// While the broker does not answer, what was measured last stands.

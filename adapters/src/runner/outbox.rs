@@ -20,6 +20,7 @@ use super::pack::{Packed, Room, pack_groups, pack_parts, rows_count};
 use super::row_key::chain_range;
 use super::store::{ChainRecord, Outgoing, Store, StoreError, Tables, rows_of};
 use super::submit::whole;
+use crate::limits::{REPEAT_AGE_MS_MAX, REPEAT_SPREAD_MS};
 
 /// What the messages of one subject share.
 pub(super) struct Sheet<'a> {
@@ -152,6 +153,40 @@ pub(super) fn repeat(
     })
 }
 
+/// Repeats chains whose last snapshot is so old that streams will forget it; which ones.
+pub(super) fn repeat_old(
+    store: &Store,
+    source: &SourceId,
+    now: Timestamp,
+) -> Result<Vec<Subject>, StoreError> {
+    let mut repeated = Vec::new();
+    for (subject, mut chain) in store.chains()? {
+        let Some(whole_at) = chain.whole_at else {
+            chain.whole_at = Some(now);
+            store.write(|tables| tables.put_chain(&subject, &chain))?;
+            continue;
+        };
+        if now >= whole_at.plus_millis(REPEAT_AGE_MS_MAX - early(&subject))
+            && repeat(store, source, &subject, now)?
+        {
+            repeated.push(subject);
+        }
+    }
+    Ok(repeated)
+}
+
+/// By how much a chain is repeated before it has to be, in ms: not all of a source at once.
+fn early(subject: &Subject) -> i64 {
+    match subject {
+        Subject::Catalog(Partition::Family(number), _) => i64::from(*number) * REPEAT_SPREAD_MS,
+        Subject::Catalog(Partition::Shared, _)
+        | Subject::Stock(_)
+        | Subject::Order(_)
+        | Subject::Event(_)
+        | Subject::Control => 0,
+    }
+}
+
 fn push_all(
     tables: &mut Tables<'_>,
     source: &SourceId,
@@ -162,6 +197,7 @@ fn push_all(
     let rows = rows_of(&tables.rows, &chain_range(subject))?;
     let sheet = Sheet { subject, source, position: chain.position, transaction: None, now };
     sheet.push_snapshot(tables, &mut chain, &whole(Table::All), rows)?;
+    chain.whole_at = Some(now);
     tables.put_chain(subject, &chain)
 }
 

@@ -17,7 +17,7 @@ use std::path::Path;
 
 use pannier_protocol::codec::{self, DecodeError, EncodeError};
 use pannier_protocol::subject::Subject;
-use pannier_protocol::{Change, Encoding, Epoch, Partition, SourceId};
+use pannier_protocol::{Change, Encoding, Epoch, Partition, SourceId, Timestamp};
 use pannier_streams::writer::WriterToken;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
@@ -78,6 +78,9 @@ pub(super) struct ChainRecord {
     pub(super) stream_sequence: u64,
     /// The source's, of the last message.
     pub(super) position: u64,
+    /// When all its rows were queued last, as a snapshot; `None`: never, or by a release that did not note it.
+    #[serde(default)]
+    pub(super) whole_at: Option<Timestamp>,
 }
 
 /// Something to send.

@@ -11,10 +11,11 @@ use pannier_protocol::{
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::outbox::{CaughtUp, begin_epoch, push_ticks, repeat};
+use super::outbox::{CaughtUp, begin_epoch, push_ticks, repeat, repeat_old};
 use super::pack::rows_count;
 use super::store::{Outgoing, Store, StoreError};
 use super::submit::{Review, Snapshot, Submission, priced, submit, whole};
+use crate::limits::REPEAT_AGE_MS_MAX;
 
 struct Bench {
     store: Store,
@@ -322,4 +323,35 @@ fn a_chain_is_repeated_once_at_a_time() {
     assert!(!again(&bench), "one is under way");
     assert_eq!(bench.sent().len(), 3);
     assert!(again(&bench));
+}
+
+#[test]
+fn a_chain_is_repeated_before_streams_forget_it() {
+    let bench = Bench::new();
+    bench.groups(vec![vec![cell(1, "DAL", 5)], vec![account("C-1", "C-1")]]);
+    bench.claim_all();
+    let at = |hours: i64| NOW.plus_millis(hours * 60 * 60 * 1_000);
+    let old = |hours| repeat_old(&bench.store, &bench.source, at(hours)).unwrap();
+    assert_eq!(old(5 * 24 - 1), []);
+    let repeated = old(6 * 24);
+    assert_eq!(repeated.len(), 2, "{repeated:?}");
+    let sent = bench.sent();
+    let begun: Vec<_> =
+        sent.iter().filter(|(_, envelope, _)| kinds(envelope).contains(&"snapshot_begin")).collect();
+    assert_eq!(begun.len(), 2);
+    assert_eq!(old(6 * 24 + 1), [], "the next ones are days away");
+}
+
+#[test]
+fn a_state_that_notes_no_snapshot_begins_to_count() {
+    let bench = Bench::new();
+    bench.groups(vec![vec![cell(1, "DAL", 5)]]);
+    bench.claim_all();
+    let subject = bench.stock();
+    let mut chain = bench.store.chain(&subject).unwrap();
+    chain.whole_at = None;
+    bench.store.write(|tables| tables.put_chain(&subject, &chain)).unwrap();
+    let later = NOW.plus_millis(REPEAT_AGE_MS_MAX);
+    assert_eq!(repeat_old(&bench.store, &bench.source, NOW).unwrap(), []);
+    assert_eq!(repeat_old(&bench.store, &bench.source, later).unwrap(), [subject]);
 }
