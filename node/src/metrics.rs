@@ -98,6 +98,7 @@ pub(crate) struct Metrics {
     pub(crate) checkpoints_failed: Family<OfReason, Counter>,
     pub(crate) checkpoints_refused: Family<OfReason, Counter>,
     pub(crate) peers_fed: Family<OfOutcome, Counter>,
+    pub(crate) checkpoints_shared: Family<OfOutcome, Counter>,
     pub(crate) checkpoint_rows: Gauge,
     pub(crate) checkpoint_size: Gauge,
     pub(crate) checkpoint_write: Gauge<f64, AtomicU64>,
@@ -151,6 +152,7 @@ impl Metrics {
             checkpoints_failed: Family::default(),
             checkpoints_refused: Family::default(),
             peers_fed: Family::default(),
+            checkpoints_shared: Family::default(),
             checkpoint_rows: Gauge::default(),
             checkpoint_size: Gauge::default(),
             checkpoint_write: Gauge::default(),
@@ -222,6 +224,8 @@ impl Metrics {
             "Starting nodes that asked for this one's state",
             self.peers_fed.clone(),
         );
+        let shared = self.checkpoints_shared.clone();
+        r.register("checkpoint_shared", "Checkpoints put into the object store", shared);
         r.register("checkpoint_rows_count", "Records of the last one written", self.checkpoint_rows.clone());
         r.register("checkpoint_size_bytes", "Size of the last one written", self.checkpoint_size.clone());
         r.register("checkpoint_write_seconds", "Time to write the last one", self.checkpoint_write.clone());

@@ -76,6 +76,8 @@ pub enum LoadSource {
     Disk,
     /// Of a node that runs.
     Peer,
+    /// Of the object store.
+    Store,
     /// From the first entries of the streams on.
     Log,
 }
@@ -171,6 +173,9 @@ impl fmt::Display for Load {
             LoadSource::Log => return f.write_str("starting from the first entries of the streams"),
             LoadSource::Disk => write!(f, "loading checkpoint {name} from disk: {rows} rows, {bytes}")?,
             LoadSource::Peer => write!(f, "loading checkpoint {name} over QUIC: {rows} rows, {bytes}")?,
+            LoadSource::Store => {
+                write!(f, "loading checkpoint {name} from the object store: {rows} rows, {bytes}")?;
+            }
         }
         if let Some(total) = bytes_total {
             write!(f, " of {total}")?;

@@ -1,10 +1,11 @@
-//! What a starting node begins with: its own newest checkpoint, else the state of a node that runs, else nothing, where
-//! the streams still have everything.
+//! What a starting node begins with: its own newest checkpoint, else the state of a node that runs, else a checkpoint of
+//! the object store, else nothing, where the streams still have everything.
 //!
 //! A checkpoint that is damaged, of another life or of another format is counted, said, left where it is, and the next way
 //! is tried. One that needs newer rules is not: whatever else could be loaded leads to the same entry.
 
 use std::fs::File;
+use std::io::Read;
 use std::sync::Arc;
 
 use pannier_core::checkpoint::{LoadError, Loaded};
@@ -15,6 +16,7 @@ use pannier_streams::{Broker, Streams};
 use super::folder::{Folder, Name};
 use super::peers::{Peers, PeersError};
 use super::read::{ReadError, Reading};
+use super::shelf;
 use super::standing::Kept;
 use crate::app::App;
 use crate::metrics::OfReason;
@@ -85,6 +87,12 @@ impl Beginner {
             this.app.checkpoints.covered(loaded.head.clock);
             return Ok(Beginning::Checkpoint(Box::new(loaded)));
         }
+        let of_store;
+        (this, of_store) = this.of_store(broker, streams).await;
+        if let Some(loaded) = of_store? {
+            this.app.checkpoints.covered(loaded.head.clock);
+            return Ok(Beginning::Checkpoint(Box::new(loaded)));
+        }
         let Positions { ledger, catalog } = this.first;
         if ledger.0 > 1 || catalog.0 > 1 {
             return Err(BeginError::NothingLeft { tried: this.tried.join("; "), first: this.first });
@@ -146,7 +154,7 @@ impl Beginner {
         }
         let stop = this.tasks.token();
         while let Some((node, taking)) = stop.run_until_cancelled(peers.next(&this.wanted)).await.flatten() {
-            let mut given = match taking {
+            let given = match taking {
                 Ok(given) => given,
                 Err(error) => {
                     this.refused("peer", format!("{node}: {error}"));
@@ -154,15 +162,10 @@ impl Beginner {
                 }
             };
             let name = format!("{} of {node}", given.name());
-            let mut load = Load::new(LoadSource::Peer, name.clone());
+            let mut load = Load::new(LoadSource::Peer, name);
             load.bytes_total = given.bytes_total();
             let outcome;
-            (this, outcome) = this
-                .blocking(move |this| {
-                    let read = this.reading(load).read(&mut given);
-                    this.judge(&name, read)
-                })
-                .await;
+            (this, outcome) = this.read(load, given).await;
             match outcome {
                 Ok(None) => {}
                 Ok(Some(_)) | Err(_) => return (this, outcome),
@@ -170,6 +173,62 @@ impl Beginner {
         }
         let outcome = if this.tasks.is_stopping() { Err(BeginError::Stopped) } else { Ok(None) };
         (this, outcome)
+    }
+
+    /// The newest of the object store that can be used.
+    async fn of_store(
+        self,
+        broker: &Broker,
+        streams: &Streams,
+    ) -> (Self, Result<Option<Loaded>, BeginError>) {
+        let mut this = self;
+        let stop = this.tasks.token();
+        let Some(listed) = stop.run_until_cancelled(shelf::listed(broker, streams)).await else {
+            return (this, Err(BeginError::Stopped));
+        };
+        let (shelf, there) = match listed {
+            Ok(listed) => listed,
+            Err(error) => {
+                this.refused("store", error.to_string());
+                return (this, Ok(None));
+            }
+        };
+        if there.is_empty() {
+            this.tried.push("the object store has no checkpoint".to_owned());
+        }
+        let before = this.wanted.ledger_before;
+        for (_, shelved) in there.into_iter().filter(|(name, _)| before.is_none_or(|it| name.ledger < it)) {
+            let taken = match shelf.take(&shelved.name).await {
+                Ok(taken) => shelf::Taking::new(taken),
+                Err(error) => {
+                    this.refused("store", error.to_string());
+                    continue;
+                }
+            };
+            let mut load = Load::new(LoadSource::Store, shelved.name.clone());
+            load.bytes_total = Some(shelved.bytes);
+            let outcome;
+            (this, outcome) = this.read(load, taken).await;
+            match outcome {
+                Ok(None) => {}
+                Ok(Some(_)) | Err(_) => return (this, outcome),
+            }
+        }
+        (this, Ok(None))
+    }
+
+    /// Reads one on a thread of its own.
+    async fn read(
+        self,
+        load: Load,
+        mut bytes: impl Read + Send + 'static,
+    ) -> (Self, Result<Option<Loaded>, BeginError>) {
+        let name = load.name.clone();
+        let read = move |this: &mut Self| {
+            let read = this.reading(load).read(&mut bytes);
+            this.judge(&name, read)
+        };
+        self.blocking(read).await
     }
 
     fn reading(&self, load: Load) -> Reading<'_> {

@@ -53,7 +53,7 @@ impl Name {
         Self { incarnation: head.incarnation.clone(), ledger, catalog }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.strip_suffix(ENDING)?.split('.');
         let incarnation = Incarnation::new(parts.next()?).ok()?;
         let mut sequence = |letter| parts.next()?.strip_prefix(letter)?.parse().ok().map(StreamSequence);

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! keeper --freeze, in line with entries--> apply thread --frozen state--> blocking thread --> FOLDER/tmp --> FOLDER
-//! start: newest file that can be read, else the state of a node that runs, else the log where it still begins at
-//!        genesis, else not ready
+//! start: newest file that can be read, else the state of a node that runs, else the object store's, else the log where it
+//!        still begins at genesis, else not ready
 //! ```
 //!
 //! The bytes are `pannier_core::checkpoint`'s business. Here is what is around them: when, where on disk, what is
@@ -20,6 +20,7 @@ mod give;
 mod keeper;
 mod peers;
 mod read;
+mod shelf;
 mod standing;
 mod taker;
 
@@ -27,6 +28,7 @@ pub(crate) use begin::{BeginError, Beginner, Beginning};
 pub(crate) use folder::Folder;
 pub(crate) use give::Giver;
 pub(crate) use keeper::Keeper;
+pub(crate) use shelf::Sharer;
 pub(crate) use standing::{Cover, Standing};
 pub(crate) use taker::Taker;
 

@@ -19,9 +19,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::Scope;
 use crate::limits::{
-    ASK_IN_FLIGHT_MAX, ASK_WAIT_MAX, AT_LEAST_WAIT_MAX, CHECKPOINT_INTERVAL_MAX, CHECKPOINTS_KEPT_MAX,
-    CHECKPOINTS_KEPT_MIN, HTTP_CONNECTIONS_MAX, LOOKUPS_IN_FLIGHT_MAX, ORDER_GROUP_COMMANDS_MAX,
-    PRICE_HOLD_KEYS_MAX, PRICE_HOLD_LIFETIME_MAX, TIMEOUT_MAX,
+    ASK_IN_FLIGHT_MAX, ASK_WAIT_MAX, AT_LEAST_WAIT_MAX, CHECKPOINT_INTERVAL_MAX,
+    CHECKPOINT_SHARE_INTERVAL_MAX, CHECKPOINTS_KEPT_MAX, CHECKPOINTS_KEPT_MIN, HTTP_CONNECTIONS_MAX,
+    LOOKUPS_IN_FLIGHT_MAX, ORDER_GROUP_COMMANDS_MAX, PRICE_HOLD_KEYS_MAX, PRICE_HOLD_LIFETIME_MAX,
+    TIMEOUT_MAX,
 };
 
 pub use load::ConfigError;
@@ -155,6 +156,9 @@ pub struct Checkpoint {
     pub interval: Duration,
     /// The newest so many stay.
     pub kept: usize,
+    /// Between two in the object store; zero: none is put there.
+    #[serde(rename = "share_interval_ms", with = "millis")]
+    pub share_interval: Duration,
 }
 
 /// Signed promises of prices. All nodes have the same.
@@ -244,7 +248,12 @@ impl Default for Quic {
 
 impl Default for Checkpoint {
     fn default() -> Self {
-        Self { folder: PathBuf::new(), interval: Duration::from_secs(15 * 60), kept: CHECKPOINTS_KEPT_MIN }
+        Self {
+            folder: PathBuf::new(),
+            interval: Duration::from_secs(15 * 60),
+            kept: CHECKPOINTS_KEPT_MIN,
+            share_interval: Duration::from_secs(60 * 60),
+        }
     }
 }
 
@@ -332,6 +341,9 @@ impl Quic {
 impl Checkpoint {
     fn validate(&self) -> Result<(), ConfigError> {
         time("checkpoint.interval_ms", self.interval, CHECKPOINT_INTERVAL_MAX)?;
+        if !self.share_interval.is_zero() {
+            time("checkpoint.share_interval_ms", self.share_interval, CHECKPOINT_SHARE_INTERVAL_MAX)?;
+        }
         if !(CHECKPOINTS_KEPT_MIN..=CHECKPOINTS_KEPT_MAX).contains(&self.kept) {
             let reason = format!("{} is not {CHECKPOINTS_KEPT_MIN} to {CHECKPOINTS_KEPT_MAX}", self.kept);
             return refuse("checkpoint.kept", reason);

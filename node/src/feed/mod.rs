@@ -31,7 +31,7 @@ pub(crate) use leader::{Ends, Leader};
 
 use crate::app::App;
 use crate::asking::Asker;
-use crate::checkpoint::{Folder, Keeper, Taker};
+use crate::checkpoint::{Folder, Keeper, Sharer, Taker};
 use crate::limits::{APPLY_QUEUE_STEPS, RETRY_PAUSE, WISHES_QUEUE};
 use crate::members;
 use crate::orders::operators::OperatorDesk;
@@ -118,7 +118,14 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
     let taker = Taker::new(&step_sender, tasks.clone());
     app.giver.taker.set(taker.clone()).map_err(|_| "the feed of a node was started twice; this is a bug")?;
     if let Some(folder) = Folder::of(&app.config.checkpoint) {
-        let keeper = Keeper { app: Arc::clone(app), tasks: tasks.clone(), folder, taker: taker.clone() };
+        let (app, tasks_of) = (Arc::clone(app), tasks.clone());
+        if !app.config.checkpoint.share_interval.is_zero() {
+            let (app, tasks_of, folder) = (Arc::clone(&app), tasks.clone(), folder.clone());
+            let (broker, streams) = (broker.clone(), streams.clone());
+            let sharer = Sharer { app, tasks: tasks_of, folder, broker, streams };
+            tasks.spawn("shared checkpoints", sharer.run());
+        }
+        let keeper = Keeper { app, tasks: tasks_of, folder, taker: taker.clone() };
         tasks.spawn("checkpoints", keeper.run());
     }
     drop(step_sender);

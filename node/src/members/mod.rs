@@ -96,6 +96,15 @@ impl Members {
         }
     }
 
+    /// Whether this node comes first of those that have a checkpoint, by name: one copy in the object store is for all.
+    pub(crate) fn is_first_to_share(&self, app: &App) -> bool {
+        let (own, known) = (app.config.node_name(), self.read());
+        let shares = |member: &Member| {
+            member.checkpoint.is_some() && is_of(app, member) && heard(app, member) < MEMBER_SILENT_AFTER
+        };
+        !known.members.values().any(|member| member.node < own && shares(member))
+    }
+
     fn hear(&self, heard: Heard) {
         let mut known = self.write();
         match heard {

@@ -25,8 +25,8 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::connect::Broker;
 use crate::limits::{
-    CONFIG_ATTEMPTS_MAX, DISPATCH_AGE_MAX, DUPLICATE_WINDOW, HEADER_BYTES_MAX, HISTORY_AGE_MAX,
-    MEMBER_AGE_MAX, MEMBER_BYTES_MAX, RECONNECT_DELAY_MAX,
+    CHECKPOINT_AGE_MAX, CONFIG_ATTEMPTS_MAX, DISPATCH_AGE_MAX, DUPLICATE_WINDOW, HEADER_BYTES_MAX,
+    HISTORY_AGE_MAX, MEMBER_AGE_MAX, MEMBER_BYTES_MAX, RECONNECT_DELAY_MAX,
 };
 use crate::stored::{ReadError, StreamInfo, stream_info};
 
@@ -53,6 +53,8 @@ pub struct Streams {
     pub history: String,
     /// The bucket of who is alive; its stream is named after it.
     pub members: String,
+    /// The bucket of checkpoints; its stream is named after it.
+    pub checkpoints: String,
     pub incarnation: Incarnation,
     pub ages: Ages,
 }
@@ -174,8 +176,20 @@ pub async fn open(broker: &Broker, prefix: &Prefix) -> Result<Streams, ConfigErr
             return Err(ConfigError::Differs { stream, differences });
         }
     }
-    let (prefix, members, incarnation) = (prefix.clone(), prefix.stream("MEMBERS"), of_ledger);
-    Ok(Streams { prefix, ledger, catalog, review, dispatch, history, members, incarnation, ages })
+    let [members, checkpoints] = ["MEMBERS", "CHECKPOINTS"].map(|name| prefix.stream(name));
+    let (prefix, incarnation) = (prefix.clone(), of_ledger);
+    Ok(Streams {
+        prefix,
+        ledger,
+        catalog,
+        review,
+        dispatch,
+        history,
+        members,
+        checkpoints,
+        incarnation,
+        ages,
+    })
 }
 
 async fn incarnation_of(broker: &Broker, stream: &str) -> Result<Incarnation, ConfigError> {
@@ -260,7 +274,31 @@ fn configs(prefix: &Prefix, incarnation: &Incarnation, replicas: usize, ages: Ag
             ..durable("HISTORY", Vec::new())
         },
         members(prefix, replicas),
+        checkpoints(prefix, replicas),
     ]
+}
+
+/// The stream under an object store, as clients of NATS lay one out.
+fn checkpoints(prefix: &Prefix, replicas: usize) -> Config {
+    let bucket = prefix.stream("CHECKPOINTS");
+    Config {
+        name: format!("OBJ_{bucket}"),
+        subjects: vec![format!("$O.{bucket}.C.>"), format!("$O.{bucket}.M.>")],
+        retention: RetentionPolicy::Limits,
+        storage: StorageType::File,
+        discard: DiscardPolicy::New,
+        max_messages: -1,
+        max_bytes: -1,
+        max_messages_per_subject: -1,
+        max_consumers: -1,
+        max_age: CHECKPOINT_AGE_MAX,
+        max_message_size: -1,
+        duplicate_window: DUPLICATE_WINDOW,
+        allow_rollup: true,
+        allow_direct: true,
+        num_replicas: replicas,
+        ..Config::default()
+    }
 }
 
 /// The stream under a key-value bucket. On disk although all of it is said anew once a second: a broker that stands alone

@@ -4,6 +4,7 @@
 //! whose meaning depends on traps that are written down, and tested against a real server, here.
 
 mod attempt;
+pub mod checkpoints;
 pub mod clock;
 pub mod config;
 pub mod connect;

@@ -36,6 +36,8 @@ pub const DISPATCH_AGE_MAX: Duration = Duration::from_secs(120 * 24 * 60 * 60);
 pub const HISTORY_AGE_MAX: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// How long brokers remember a node that is not heard any more.
 pub const MEMBER_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a checkpoint stays in the object store that nobody replaced.
+pub const CHECKPOINT_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// The most that a node says of itself.
 pub const MEMBER_BYTES_MAX: i32 = 16 * 1024;
 /// How often an unready broker is asked for a stream's configuration, one request timeout each.

@@ -6,6 +6,7 @@ mod damage;
 mod killed;
 mod peers;
 mod start;
+mod store;
 
 use std::fs;
 use std::path::{Path, PathBuf};
