@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    adapter, bench, cluster, demo, handover, init, invalidate, node, orders, policy, publish, recover,
-    review, rules, sample, shadow, snapshot, up,
+    adapter, bench, cluster, demo, generate, handover, init, invalidate, node, orders, policy, publish,
+    recover, review, rules, sample, shadow, snapshot, up,
 };
 
 /// Price and availability for a distributor's checkout, from change streams, with proof of freshness.
@@ -78,6 +78,8 @@ enum Command {
     /// Measures, each figure beside what it is compared with.
     #[command(subcommand)]
     Bench(bench::Command),
+    /// Publishes a distributor of any size, to measure with.
+    Generate(generate::Args),
     /// Writes the sample distributor's files and their mappings.
     Sample(sample::Args),
 }
@@ -109,6 +111,7 @@ impl Cli {
             Command::Cluster(args) => cluster::run(args).await,
             Command::Invalidate(args) => invalidate::run(args).await,
             Command::Handover(args) => handover::run(args).await,
+            Command::Generate(args) => generate::run(args).await,
             Command::Shadow(args) => shadow::run(args).await,
             Command::Recover(args) => recover::run(args).await,
             Command::Resync(args) => invalidate::resync(args).await,

@@ -7,6 +7,7 @@ mod chain;
 pub mod cli;
 pub mod cluster;
 pub mod demo;
+pub mod generate;
 pub mod handover;
 pub mod init;
 pub mod invalidate;

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in helpers too")]
 
-mod authority;
 mod cases;
 mod checkpoints;
 mod demo;

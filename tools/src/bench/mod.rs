@@ -3,16 +3,21 @@
 
 mod closed;
 mod orders;
+mod start;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Judged orders a second with a broker that syncs its disk before it answers, many in a message and one in a
     /// message. Starts its own broker and nodes, each run from nothing.
     Orders(orders::Args),
+    /// How long a node takes until it answers: from the log, from another node, from the object store and from its own disk.
+    /// Starts its own broker and nodes with a generated distributor.
+    Start(start::Args),
 }
 
 pub async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Orders(args) => Box::pin(orders::run(args)).await,
+        Command::Start(args) => Box::pin(start::run(args)).await,
     }
 }

@@ -12,10 +12,10 @@ use serde_json::json;
 use tokio::net::UdpSocket;
 
 use super::*;
-use crate::authority::Authority;
 use crate::node::checkout::checkout_with;
 use crate::node::stock;
 use crate::quic::Certified;
+use pannier::stage::Authority;
 
 const LOCAL: &str = "127.0.0.1";
 /// More than a handshake, less than the state that is given.
@@ -157,8 +157,8 @@ async fn only_nodes_are_given_the_state() {
         catalog_first: StreamSequence(1),
         ledger_before: None,
     };
-    let stranger = Authority::new("other").issue(LOCAL);
-    let ours = certified.authority.issue(LOCAL);
+    let stranger = Authority::new("other").unwrap().issue(LOCAL).unwrap();
+    let ours = certified.authority.issue(LOCAL).unwrap();
     for (issued, is_given) in [(stranger, false), (ours, true)] {
         let (certificate, key) = (issued.certificate_pem().into_bytes(), issued.key_pem().into_bytes());
         let client = PeerClient::new(&address, &authority, (&certificate, &key), PATIENCE).unwrap();

@@ -14,9 +14,9 @@ use pannier_protocol::{Encoding, IdempotencyKey};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::authority::Authority;
 use crate::node::checkout::{checkout_with, order, send};
 use crate::node::{PATIENCE, Running, stock};
+use pannier::stage::Authority;
 
 const NAME: &str = "localhost";
 
@@ -35,8 +35,8 @@ impl Certified {
 
     /// For nodes that are known by this name, or number.
     pub(crate) fn of(name: &str) -> Self {
-        let (authority, folder) = (Authority::new("ours"), tempfile::tempdir().unwrap());
-        let issued = authority.issue(name);
+        let (authority, folder) = (Authority::new("ours").unwrap(), tempfile::tempdir().unwrap());
+        let issued = authority.issue(name).unwrap();
         let [certificate, key] = ["node.pem", "node.key"].map(|name| folder.path().join(name));
         std::fs::write(&certificate, issued.certificate_pem()).unwrap();
         std::fs::write(&key, issued.key_pem()).unwrap();
@@ -227,8 +227,10 @@ async fn the_next_node_answers_where_one_was_killed() {
 async fn only_a_certified_node_is_asked() {
     let certified = Certified::new();
     let (run, ..) = checkout_with(certified.listening()).await;
-    let stranger =
-        Options { authority: Some(Authority::new("other").pem().into_bytes()), ..certified.options() };
+    let stranger = Options {
+        authority: Some(Authority::new("other").unwrap().pem().into_bytes()),
+        ..certified.options()
+    };
     let by_number = address(&run).replace(NAME, "127.0.0.1");
     for (address, options) in [(address(&run), stranger), (by_number, certified.options())] {
         let error = QuicClient::new(&address, options).unwrap().lookup(&lookup("1")).await.unwrap_err();

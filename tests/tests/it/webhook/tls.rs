@@ -11,12 +11,12 @@ use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
 use super::processes::program;
 use super::{Receiver, Reply, check, has_all, place, steps};
-use crate::authority::{Authority, Issued};
 use crate::node::checkout::checkout;
+use pannier::stage::{Authority, Issued};
 
 /// A server that is known by this name.
 fn server(authority: &Authority, name: &str) -> TlsAcceptor {
-    let Issued { certificate, key } = authority.issue(name);
+    let Issued { certificate, key } = authority.issue(name).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()));
     let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
     let key = PrivatePkcs8KeyDer::from(key.serialize_der());
@@ -29,7 +29,7 @@ async fn only_a_receiver_with_a_trusted_certificate_of_its_name_is_told() {
     let (running, _wms) = checkout().await;
     let order = place(&running, "tls", "web").await;
     let expected = BTreeMap::from([(order.clone(), steps(&running, &order, 2).await)]);
-    let (trusted, other) = (Authority::new("trusted"), Authority::new("other"));
+    let (trusted, other) = (Authority::new("trusted").unwrap(), Authority::new("other").unwrap());
     for (at, (authority, name, refusal)) in [
         (&trusted, "127.0.0.1", None),
         (&other, "127.0.0.1", Some("invalid peer certificate: UnknownIssuer")),
