@@ -30,27 +30,29 @@ impl Measured {
     }
 }
 
-/// `ask` gets the number of the request, each once. The first of its errors ends the run.
-pub(super) async fn run<F>(
-    clients: usize,
+/// One client.
+pub(super) trait Ask: Send + 'static {
+    /// The request of that number, each once among all clients, until it is answered.
+    fn ask(&mut self, number: u64) -> impl Future<Output = anyhow::Result<()>> + Send;
+}
+
+/// The first error of a client ends the run.
+pub(super) async fn run<A: Ask>(
+    clients: Vec<A>,
     warm_up: Duration,
     measured: Duration,
-    ask: impl Fn(u64) -> F + Clone + Send + 'static,
-) -> anyhow::Result<Measured>
-where
-    F: Future<Output = anyhow::Result<()>> + Send,
-{
+) -> anyhow::Result<Measured> {
     let next = Arc::new(AtomicU64::new(0));
     let begin = Instant::now() + warm_up;
     let end = begin + measured;
     let mut loops = JoinSet::new();
-    for _ in 0..clients {
-        let (ask, next) = (ask.clone(), Arc::clone(&next));
+    for mut client in clients {
+        let next = Arc::clone(&next);
         loops.spawn(async move {
             let mut latency = histogram()?;
             while Instant::now() < end {
                 let asked = Instant::now();
-                ask(next.fetch_add(1, Ordering::Relaxed)).await?;
+                client.ask(next.fetch_add(1, Ordering::Relaxed)).await?;
                 let answered = Instant::now();
                 if asked >= begin && answered < end {
                     latency.saturating_record(u64::try_from((answered - asked).as_micros())?);

@@ -2,6 +2,7 @@
 //! with, in one run, in turn.
 
 mod closed;
+mod lookups;
 mod orders;
 mod start;
 
@@ -10,6 +11,12 @@ pub enum Command {
     /// Judged orders a second with a broker that syncs its disk before it answers, many in a message and one in a
     /// message. Starts its own broker and nodes, each run from nothing.
     Orders(orders::Args),
+    /// Baskets a second beside Redis and a bare server, in turn, each server on one core. Starts all of them, with a
+    /// generated distributor.
+    Lookups(lookups::Args),
+    /// Answers every request with the same bytes: what `lookups` compares HTTP figures with.
+    #[command(hide = true)]
+    Bare(lookups::BareArgs),
     /// How long a node takes until it answers: from the log, from another node, from the object store and from its own disk.
     /// Starts its own broker and nodes with a generated distributor.
     Start(start::Args),
@@ -18,6 +25,8 @@ pub enum Command {
 pub async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Orders(args) => Box::pin(orders::run(args)).await,
+        Command::Lookups(args) => Box::pin(lookups::run(args)).await,
+        Command::Bare(args) => lookups::run_bare(args).await,
         Command::Start(args) => Box::pin(start::run(args)).await,
     }
 }

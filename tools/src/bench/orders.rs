@@ -10,7 +10,7 @@ use pannier_protocol::{Encoding, IdempotencyKey, SourceId};
 use pannier_streams::server::{Finder, LocalServer, ServerVersion, SyncInterval};
 use serde::Serialize;
 
-use super::closed::{self, Measured};
+use super::closed::{self, Ask, Measured};
 use crate::broker::BrokerArgs;
 use crate::cli::data;
 use crate::stage::{NodeProcess, world};
@@ -134,23 +134,31 @@ async fn run_once(args: &Args, binary: &Path, grouping: Grouping) -> anyhow::Res
 
     let measured = Duration::from_secs(args.seconds);
     let source = SourceId::new("bench")?;
-    let ask = move |number: u64| {
-        let (client, source) = (client.clone(), source.clone());
-        async move {
-            let key = IdempotencyKey::new(&format!("{source}-{number}"))?;
-            let answer = client.place_order(&key, &world::order(&source, number)?).await?;
-            let accepted = matches!(answer.state, OrderState::Accepted | OrderState::Dispatched);
-            ensure!(accepted, "order {number} is {:?}: {:?}", answer.state, answer.reasons);
-            Ok(())
-        }
-    };
-    let outcome = closed::run(args.clients, WARM_UP, measured, ask).await;
+    let clients = vec![Customer { client, source }; args.clients];
+    let outcome = closed::run(clients, WARM_UP, measured).await;
     node.stop().await?;
     let version = broker.server_version().map_or_else(String::new, |version| version.to_string());
     // Before the broker ends, or it would be missed.
     drop(broker);
     server.stop().await;
     Ok((version, outcome?))
+}
+
+#[derive(Clone)]
+struct Customer {
+    client: HttpClient,
+    source: SourceId,
+}
+
+impl Ask for Customer {
+    async fn ask(&mut self, number: u64) -> anyhow::Result<()> {
+        let Self { client, source } = self;
+        let key = IdempotencyKey::new(&format!("{source}-{number}"))?;
+        let answer = client.place_order(&key, &world::order(source, number)?).await?;
+        let accepted = matches!(answer.state, OrderState::Accepted | OrderState::Dispatched);
+        ensure!(accepted, "order {number} is {:?}: {:?}", answer.state, answer.reasons);
+        Ok(())
+    }
 }
 
 impl Report {

@@ -5,7 +5,7 @@ mod publish;
 mod shape;
 
 pub(crate) use publish::publish;
-pub(crate) use shape::Shape;
+pub(crate) use shape::{Shape, account_id, item_id};
 
 use crate::broker::BrokerArgs;
 use crate::cli::data;

@@ -1,6 +1,6 @@
 //! A node as a process, at one address for all its lives.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,6 +28,29 @@ impl NodeProcess {
         environment: &[(&str, &str)],
         folder: &Path,
     ) -> anyhow::Result<Self> {
+        Self::start_as(name, (pannier, vec!["node".to_owned()]), nats, environment, folder)
+    }
+
+    /// The same on one core of the machine.
+    pub fn start_on(
+        core: &str,
+        name: &str,
+        pannier: &Path,
+        nats: &str,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        let pannier = pannier.display().to_string();
+        let arguments = ["-c", core, &pannier, "node"].map(str::to_owned).to_vec();
+        Self::start_as(name, (Path::new("taskset"), arguments), nats, &[], folder)
+    }
+
+    fn start_as(
+        name: &str,
+        (binary, arguments): (&Path, Vec<String>),
+        nats: &str,
+        environment: &[(&str, &str)],
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
         let (port, operator_port) = (free_port()?, free_port()?);
         let own = [
             ("PANNIER_NODE__NAME", name.to_owned()),
@@ -37,14 +60,18 @@ impl NodeProcess {
         ];
         let own = own.map(|(name, value)| (name.to_owned(), value));
         let more = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let program = Program {
-            binary: pannier.to_owned(),
-            arguments: vec!["node".to_owned()],
-            environment: own.into_iter().chain(more).collect(),
-        };
+        let environment = own.into_iter().chain(more).collect();
+        let program = Program { binary: binary.to_owned(), arguments, environment };
         let http = HttpClient::new(&format!("http://127.0.0.1:{port}"), Options::default())?;
         let operator = format!("http://127.0.0.1:{operator_port}");
         Ok(Self { process: Process::start(name, program, folder)?, http, operator })
+    }
+
+    /// Of checkout.
+    pub fn socket(&self) -> anyhow::Result<SocketAddr> {
+        let address = self.address();
+        let address = address.strip_prefix("http://").unwrap_or(address);
+        address.parse().with_context(|| format!("{address} is an address"))
     }
 
     /// As in `http://127.0.0.1:34705`; the same after it was started again.

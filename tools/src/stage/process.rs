@@ -86,6 +86,10 @@ impl Process {
         self.signal(Signal::CONT)
     }
 
+    pub fn id(&self) -> anyhow::Result<u32> {
+        self.child.id().with_context(|| format!("{} has ended; see {}", self.name, self.log_file.display()))
+    }
+
     /// What it holds in memory, where the system tells it.
     pub fn resident_bytes(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
