@@ -2,6 +2,7 @@
 //! with, in one run, in turn.
 
 mod closed;
+mod goals;
 mod lookups;
 mod orders;
 mod start;
@@ -17,6 +18,8 @@ pub enum Command {
     /// Answers every request with the same bytes: what `lookups` compares HTTP figures with.
     #[command(hide = true)]
     Bare(lookups::BareArgs),
+    /// What is wanted of a node beside what it does, goal by goal: runs the commands that measure them.
+    Goals(goals::Args),
     /// How long a node takes until it answers: from the log, from another node, from the object store and from its own disk.
     /// Starts its own broker and nodes with a generated distributor.
     Start(start::Args),
@@ -27,6 +30,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Orders(args) => Box::pin(orders::run(args)).await,
         Command::Lookups(args) => Box::pin(lookups::run(args)).await,
         Command::Bare(args) => lookups::run_bare(args).await,
+        Command::Goals(args) => goals::run(args).await,
         Command::Start(args) => Box::pin(start::run(args)).await,
     }
 }

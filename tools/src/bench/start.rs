@@ -1,5 +1,6 @@
 //! `pannier bench start`: how long a node takes from its process's start until it answers, by each way to its tables.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -66,6 +67,8 @@ struct Report {
     /// Of a node that has just started from disk.
     resident_bytes: Option<u64>,
     runs: Vec<Run>,
+    /// Medians, by name.
+    figures: BTreeMap<&'static str, f64>,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
@@ -96,8 +99,14 @@ async fn measure(args: &Args, nats: &str, folder: &Path, nats_server: String) ->
     let kept_text = kept.to_str().context("a folder whose name is text")?;
     let keeping =
         [("PANNIER_CHECKPOINT__FOLDER", kept_text), ("PANNIER_CHECKPOINT__SHARE_INTERVAL_MS", "1000")];
-    let mut report =
-        Report { rows: args.size.rows, nats_server, bytes: 0, resident_bytes: None, runs: Vec::new() };
+    let mut report = Report {
+        rows: args.size.rows,
+        nats_server,
+        bytes: 0,
+        resident_bytes: None,
+        runs: Vec::new(),
+        figures: BTreeMap::new(),
+    };
     let mut note = |way, seconds| {
         eprintln!("{way:?}: {seconds:.2} s");
         report.runs.push(Run { way, seconds });
@@ -135,6 +144,12 @@ async fn measure(args: &Args, nats: &str, folder: &Path, nats_server: String) ->
     report.resident_bytes = resident;
     let newest = std::fs::read_dir(&kept)?.filter_map(|file| file.ok()?.metadata().ok());
     report.bytes = newest.filter(std::fs::Metadata::is_file).map(|it| it.len()).max().unwrap_or(0);
+    for (way, name) in [(Way::Disk, "disk_seconds"), (Way::Peer, "peer_seconds")] {
+        report.figures.insert(name, report.seconds(way)[1]);
+    }
+    let a_row =
+        report.resident_bytes.map(|bytes| ("resident_bytes_a_row", bytes as f64 / report.rows as f64));
+    report.figures.extend(a_row);
     Ok(report)
 }
 
@@ -205,6 +220,15 @@ fn certificates(folder: &Path) -> anyhow::Result<Peering> {
 }
 
 impl Report {
+    /// Lowest, median and highest.
+    fn seconds(&self, way: Way) -> [f64; 3] {
+        let mut seconds: Vec<f64> =
+            self.runs.iter().filter(|run| run.way == way).map(|run| run.seconds).collect();
+        seconds.sort_by(f64::total_cmp);
+        let at = |index: usize| seconds.get(index).copied().unwrap_or_default();
+        [at(0), at(seconds.len() / 2), at(seconds.len().saturating_sub(1))]
+    }
+
     fn text(&self) -> String {
         let mut text = format!(
             "{} price rows, checkpoint of {} bytes, nats-server {}; seconds until /readyz is 200\n        lowest   median  highest   rows/s (median)\n",
@@ -213,12 +237,7 @@ impl Report {
         for (way, name) in
             [(Way::Disk, "disk"), (Way::Peer, "peer"), (Way::Store, "store"), (Way::Log, "log")]
         {
-            let mut seconds: Vec<f64> =
-                self.runs.iter().filter(|run| run.way == way).map(|run| run.seconds).collect();
-            seconds.sort_by(f64::total_cmp);
-            let at = |index: usize| seconds.get(index).copied().unwrap_or_default();
-            let (lowest, median, highest) =
-                (at(0), at(seconds.len() / 2), at(seconds.len().saturating_sub(1)));
+            let [lowest, median, highest] = self.seconds(way);
             let rate = self.rows as f64 / median;
             text += &format!("{name:<6}{lowest:>8.2} {median:>8.2} {highest:>8.2} {rate:>12.0}\n");
         }

@@ -147,7 +147,7 @@ async fn measure(args: &Args, node: &mut NodeProcess, folder: &Path) -> anyhow::
     for peer in peers {
         peer.stop().await?;
     }
-    Ok(Report { price_rows: shape.rows, connections: args.connections, seconds: args.seconds, rows })
+    Ok(Report::of(shape.rows, args.connections, args.seconds, rows))
 }
 
 /// A basket of that number: an account, and items half of which are in its contract.

@@ -1,5 +1,6 @@
 //! Figures side by side.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -12,6 +13,8 @@ pub(super) struct Report {
     pub(super) connections: usize,
     pub(super) seconds: u64,
     pub(super) rows: Vec<Row>,
+    /// What is compared, by name; what was not there to compare with is left out.
+    figures: BTreeMap<&'static str, f64>,
 }
 
 /// One server.
@@ -60,7 +63,23 @@ impl Row {
     }
 }
 
+const RATIOS: [(&str, &str, &str); 3] = [
+    ("basket_json_to_redis", "node, basket, JSON", "Redis MGET of 40 keys"),
+    ("basket_messagepack_to_redis", "node, basket, MessagePack", "Redis MGET of 40 keys"),
+    ("basket_json_to_bare", "node, basket, JSON", "bare hyper, basket, JSON"),
+];
+
 impl Report {
+    pub(super) fn of(price_rows: u64, connections: usize, seconds: u64, rows: Vec<Row>) -> Self {
+        let mut report = Self { price_rows, connections, seconds, rows, figures: BTreeMap::new() };
+        for (name, one, other) in RATIOS {
+            report.figures.extend(report.ratio(one, other).map(|ratio| (name, ratio)));
+        }
+        let above = report.above("node, line, JSON", "bare hyper, line, JSON");
+        report.figures.extend(above.map(|above| ("line_json_cpu_us_above_bare", above)));
+        report
+    }
+
     pub(super) fn text(&self) -> String {
         let mut text = format!(
             "{} price rows, {} connections, {} s a run, server and client on one core each\n\
@@ -89,17 +108,8 @@ impl Report {
                 row.answer_bytes
             );
         }
-        for (one, other) in [
-            ("node, basket, JSON", "Redis MGET of 40 keys"),
-            ("node, basket, MessagePack", "Redis MGET of 40 keys"),
-            ("node, basket, JSON", "bare hyper, basket, JSON"),
-        ] {
-            if let Some(ratio) = self.ratio(one, other) {
-                text += &format!("{one} / {other}: {ratio:.3}\n");
-            }
-        }
-        if let Some(above) = self.above("node, line, JSON", "bare hyper, line, JSON") {
-            text += &format!("node, line, JSON: {above:.1} us of server CPU above bare hyper\n");
+        for (name, figure) in &self.figures {
+            text += &format!("{name}: {figure:.3}\n");
         }
         text.trim_end().to_owned()
     }
