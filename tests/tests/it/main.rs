@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in helpers too")]
 
+mod bench;
 mod cases;
 mod checkpoints;
 mod demo;
