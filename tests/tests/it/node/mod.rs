@@ -13,6 +13,7 @@ mod orders;
 mod price_holds;
 mod processes;
 mod reflection;
+mod resync;
 mod rollback;
 mod verdicts;
 
