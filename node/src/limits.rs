@@ -152,6 +152,8 @@ pub const QUIC_HANDSHAKES_MAX: usize = 1_024;
 pub const QUIC_IDLE_MAX: u32 = 60_000;
 /// Parts of one page of what is to be recovered; each has some 200 KiB at most.
 pub const RECOVERY_PARTS_PAGE: usize = 32;
+/// The object store is asked no longer for what it has: the next way is tried.
+pub const CHECKPOINT_SHELF_WAIT_MAX: Duration = Duration::from_secs(30);
 /// How often a node looks whether it is the one that puts a checkpoint into the object store, and how many stay there.
 pub const CHECKPOINT_SHARE_LOOK: Duration = Duration::from_secs(10);
 pub const CHECKPOINTS_SHARED: usize = 2;

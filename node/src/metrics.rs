@@ -274,6 +274,7 @@ mod tests {
             family.get_or_create(&OfReason { reason: "busy" }).inc();
         }
         metrics.ask_questions.get_or_create(&OfOutcome { outcome: "answered" }).inc();
+        metrics.checkpoints_shared.get_or_create(&OfOutcome { outcome: "shared" }).inc();
         metrics.effects.get_or_create(&OfEffect { effect: "review", outcome: "known" }).inc();
         for family in [&metrics.entries_applied, &metrics.consumer_restarts] {
             family.get_or_create(&OfStream { stream: "ledger" }).inc();
@@ -289,7 +290,7 @@ mod tests {
         assert!(page.ends_with("# EOF\n"));
         let names = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let names: Vec<(&str, &str)> = names.map(|rest| rest.split_once(' ').unwrap()).collect();
-        assert_eq!(names.len(), 40);
+        assert_eq!(names.len(), 43);
         let units = ["count", "seconds", "milliseconds", "bytes", "position", "state"];
         for (name, kind) in names {
             assert!(name.starts_with("pannier_"), "{name}");

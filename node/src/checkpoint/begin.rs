@@ -12,6 +12,7 @@ use pannier_core::checkpoint::{LoadError, Loaded};
 use pannier_protocol::StreamSequence;
 use pannier_protocol::peer::CheckpointRequest;
 use pannier_streams::{Broker, Streams};
+use tokio::time::timeout;
 
 use super::folder::{Folder, Name};
 use super::peers::{Peers, PeersError};
@@ -19,6 +20,7 @@ use super::read::{ReadError, Reading};
 use super::shelf;
 use super::standing::Kept;
 use crate::app::App;
+use crate::limits::CHECKPOINT_SHELF_WAIT_MAX;
 use crate::metrics::OfReason;
 use crate::progress::{Load, LoadSource, Positions};
 use crate::shutdown::Tasks;
@@ -183,13 +185,18 @@ impl Beginner {
     ) -> (Self, Result<Option<Loaded>, BeginError>) {
         let mut this = self;
         let stop = this.tasks.token();
-        let Some(listed) = stop.run_until_cancelled(shelf::listed(broker, streams)).await else {
+        let listing = timeout(CHECKPOINT_SHELF_WAIT_MAX, shelf::listed(broker, streams));
+        let Some(listed) = stop.run_until_cancelled(listing).await else {
             return (this, Err(BeginError::Stopped));
         };
         let (shelf, there) = match listed {
-            Ok(listed) => listed,
-            Err(error) => {
+            Ok(Ok(listed)) => listed,
+            Ok(Err(error)) => {
                 this.refused("store", error.to_string());
+                return (this, Ok(None));
+            }
+            Err(_) => {
+                this.refused("store", "the object store does not say what it has".to_owned());
                 return (this, Ok(None));
             }
         };
@@ -198,10 +205,14 @@ impl Beginner {
         }
         let before = this.wanted.ledger_before;
         for (_, shelved) in there.into_iter().filter(|(name, _)| before.is_none_or(|it| name.ledger < it)) {
-            let taken = match shelf.take(&shelved.name).await {
-                Ok(taken) => shelf::Taking::new(taken),
-                Err(error) => {
+            let taken = match timeout(CHECKPOINT_SHELF_WAIT_MAX, shelf.take(&shelved.name)).await {
+                Ok(Ok(taken)) => shelf::Taking::new(taken),
+                Ok(Err(error)) => {
                     this.refused("store", error.to_string());
+                    continue;
+                }
+                Err(_) => {
+                    this.refused("store", format!("the object store does not give {}", shelved.name));
                     continue;
                 }
             };

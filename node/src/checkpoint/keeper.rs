@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pannier_core::checkpoint::{Busy, SinkClosed};
+use pannier_protocol::Timestamp;
 
 use super::Taken;
 use super::folder::{Folder, FolderError, Name};
@@ -80,9 +81,14 @@ impl Keeper {
     }
 
     async fn keep(&self) -> Result<Written, KeepError> {
+        // A ledger in which nothing happens grows no older: what is taken now has all of it.
+        let whole_at = self.app.progress.read().ledger_lag().map(|lag| {
+            let lag = i64::try_from(lag.as_millis()).unwrap_or(i64::MAX);
+            self.app.clock.now().plus_millis(-lag)
+        });
         let taken = self.taker.take().await?;
         let (folder, tasks) = (self.folder.clone(), self.tasks.clone());
-        let writing = tokio::task::spawn_blocking(move || write(&folder, taken, &tasks));
+        let writing = tokio::task::spawn_blocking(move || write(&folder, taken, whole_at, &tasks));
         match writing.await {
             Ok(written) => written,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
@@ -117,8 +123,13 @@ impl From<TakenError> for KeepError {
     }
 }
 
-/// Given up as soon as the node is to stop.
-fn write(folder: &Folder, taken: Taken, tasks: &Tasks) -> Result<Written, KeepError> {
+/// Given up as soon as the node is to stop. `whole_at`: up to when it surely has all entries.
+fn write(
+    folder: &Folder,
+    taken: Taken,
+    whole_at: Option<Timestamp>,
+    tasks: &Tasks,
+) -> Result<Written, KeepError> {
     let began = Moment::now();
     let Taken { frozen, head, paused } = taken;
     let name = Name::of(&head);
@@ -145,5 +156,7 @@ fn write(folder: &Folder, taken: Taken, tasks: &Tasks) -> Result<Written, KeepEr
     let rows = rows.map_err(|SinkClosed| KeepError::Over)?;
     let bytes = draft.keep()?;
     folder.prune(&name.incarnation)?;
-    Ok(Written { name, kept: Kept::of(&head), rows, bytes, paused, took: began.elapsed() })
+    let kept = Kept::of(&head);
+    let kept = Kept { whole_at: kept.whole_at.max(whole_at.unwrap_or(Timestamp::MIN)), ..kept };
+    Ok(Written { name, kept, rows, bytes, paused, took: began.elapsed() })
 }

@@ -20,8 +20,8 @@ use crate::metrics::{Metrics, OfStream};
 pub(crate) struct Kept {
     pub(crate) ledger: StreamSequence,
     pub(crate) catalog: StreamSequence,
-    /// Ledger time of its state.
-    pub(crate) clock: Timestamp,
+    /// It has every entry that came before.
+    pub(crate) whole_at: Timestamp,
     pub(crate) is_confirmed: bool,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Standing {
 #[derive(Debug, Default)]
 struct Known {
     newest: Option<Kept>,
-    /// Ledger time of the newest state that a node can start from for sure.
+    /// A node can start for sure from a state that has every entry before this.
     covered: Option<Timestamp>,
     /// `None`: the ledger keeps everything.
     age_max: Option<Duration>,
@@ -53,7 +53,7 @@ pub(crate) enum Cover {
 impl Kept {
     pub(crate) fn of(head: &Head) -> Self {
         let Name { ledger, catalog, .. } = Name::of(head);
-        Self { ledger, catalog, clock: head.clock, is_confirmed: false }
+        Self { ledger, catalog, whole_at: head.clock, is_confirmed: false }
     }
 
     fn is_within(&self, agreed: MemberPositions) -> bool {
@@ -79,8 +79,8 @@ impl Standing {
         self.lock().age_max = age_max;
     }
 
-    /// A node can start from a state of this ledger time: that of a confirmed checkpoint of any node, the one that this node
-    /// began with, or the ledger's first entry.
+    /// A node can start from a state that has every entry before this: a confirmed checkpoint of any node, the one that this
+    /// node began with, or nothing, where the ledger begins then.
     pub(crate) fn covered(&self, at: Timestamp) {
         let mut known = self.lock();
         known.covered = known.covered.max(Some(at));
@@ -94,8 +94,8 @@ impl Standing {
             return;
         }
         newest.is_confirmed = true;
-        let (ledger, catalog, clock) = (newest.ledger, newest.catalog, newest.clock);
-        known.covered = known.covered.max(Some(clock));
+        let (ledger, catalog, whole_at) = (newest.ledger, newest.catalog, newest.whole_at);
+        known.covered = known.covered.max(Some(whole_at));
         tracing::info!(%ledger, %catalog, by_itself = at.is_none(), "checkpoint confirmed");
     }
 
@@ -113,8 +113,8 @@ impl Standing {
     pub(crate) fn show(&self, now: Timestamp, metrics: &Metrics) {
         let known = self.lock();
         let age = |at: Timestamp| f64::from(u32::try_from(now.millis_since(at) / 1_000).unwrap_or(u32::MAX));
-        if let Some(kept) = known.newest.as_ref().filter(|kept| kept.clock > Timestamp::MIN) {
-            metrics.checkpoint_age.set(age(kept.clock));
+        if let Some(kept) = known.newest.as_ref().filter(|kept| kept.whole_at > Timestamp::MIN) {
+            metrics.checkpoint_age.set(age(kept.whole_at));
         }
         if let Some(covered) = known.covered.filter(|at| *at > Timestamp::MIN) {
             metrics.checkpoint_confirmed_age.set(age(covered));
@@ -151,8 +151,9 @@ mod tests {
         MemberPositions { ledger: StreamSequence(ledger), catalog: StreamSequence(catalog) }
     }
 
-    fn kept(ledger: u64, catalog: u64, clock: Timestamp) -> Kept {
-        Kept { ledger: StreamSequence(ledger), catalog: StreamSequence(catalog), clock, is_confirmed: false }
+    fn kept(ledger: u64, catalog: u64, whole_at: Timestamp) -> Kept {
+        let (ledger, catalog) = (StreamSequence(ledger), StreamSequence(catalog));
+        Kept { ledger, catalog, whole_at, is_confirmed: false }
     }
 
     #[test]

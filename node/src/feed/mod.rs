@@ -54,7 +54,7 @@ pub(crate) async fn run(app: Arc<App>, tasks: Tasks) {
     let opened = tasks.token().run_until_cancelled(connect(&app)).await;
     let started = match opened {
         None => return,
-        Some(Ok((broker, streams))) => start(&app, &tasks, broker, streams).await,
+        Some(Ok((broker, streams))) => Box::pin(start(&app, &tasks, broker, streams)).await,
         Some(Err(error)) => Err(error.to_string()),
     };
     if let Err(reason) = started {

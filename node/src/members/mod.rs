@@ -292,7 +292,7 @@ fn own(app: &App) -> Option<Member> {
         checkpoint: app.checkpoints.newest().map(|kept| MemberCheckpoint {
             ledger: kept.ledger,
             catalog: kept.catalog,
-            at: kept.clock,
+            at: kept.whole_at,
             confirmed: kept.is_confirmed,
         }),
         at: app.clock.now(),

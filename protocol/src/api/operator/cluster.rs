@@ -52,7 +52,7 @@ pub struct MemberCheckpoint {
     pub ledger: StreamSequence,
     #[cfg_attr(feature = "openapi", schema(value_type = u64))]
     pub catalog: StreamSequence,
-    /// Ledger time of its state.
+    /// It has every entry that came before.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
     /// Another node had the same tables there or later; or there is no other node.
