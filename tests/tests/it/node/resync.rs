@@ -56,7 +56,9 @@ fn chunks(rows: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
 
 /// All prices again at another value, with a change of the first item between all parts.
 async fn repeat(source: &mut Publisher, rows: usize, value: &str) -> StreamSequence {
-    source.send(json!([{"snapshot_begin": {"id": "S1", "scope": {"table": "prices"}, "cut": 9}}])).await;
+    // What was said so far is in the picture; what follows between its parts comes on top.
+    let cut = source.sequence;
+    source.send(json!([{"snapshot_begin": {"id": "S1", "scope": {"table": "prices"}, "cut": cut}}])).await;
     let mut hash = Sha256::new();
     for numbers in chunks(rows) {
         source.sequence += 1;
