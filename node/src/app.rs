@@ -116,6 +116,13 @@ impl App {
     }
 }
 
+impl App {
+    /// The rule version that the fold follows; 0 before its first entry.
+    pub(crate) fn rules(&self) -> u32 {
+        u32::try_from(self.metrics.rules.get()).unwrap_or(0)
+    }
+}
+
 impl Tables {
     /// Of folds that share `dictionary` and `board`.
     pub(crate) fn of(

@@ -21,6 +21,10 @@ pub const REVIEWS_IN_FLIGHT_MAX: usize = 64;
 /// After one could not be stored, further ones are given up for so long.
 pub const REVIEW_PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
 
+/// How often a node looks whether the policies in force must be repeated, and after how long they are.
+pub const POLICIES_LOOK_INTERVAL: Duration = Duration::from_secs(600);
+pub const POLICIES_REPEATED_AFTER: Duration = Duration::from_secs(6 * 24 * 3_600);
+
 /// How often the leader is asked where its streams end and what time it is.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 /// How often a node says what it is, and after how long it counts as gone where it does not.

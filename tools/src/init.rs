@@ -17,12 +17,13 @@ pub struct Args {
     replicas: u8,
     /// Days for which the ledger keeps its entries; what is older is in checkpoints alone, so nodes need a
     /// `checkpoint.folder`. Past a third of it without a confirmed checkpoint they alarm, past two thirds they take no
-    /// orders. 7 is enough. Without: everything is kept.
-    #[arg(long, env = "PANNIER_LEDGER_DAYS", value_parser = clap::value_parser!(u16).range(1..))]
-    ledger_days: Option<u16>,
-    /// The same of the catalog; 35 is enough.
-    #[arg(long, env = "PANNIER_CATALOG_DAYS", value_parser = clap::value_parser!(u16).range(1..))]
-    catalog_days: Option<u16>,
+    /// orders. 0: everything is kept.
+    #[arg(long, env = "PANNIER_LEDGER_DAYS", default_value_t = 7)]
+    ledger_days: u16,
+    /// The same of the catalog. What it holds is repeated within 7 days: by our adapters, and by nodes of what operators
+    /// said; a publisher of your own repeats its chains itself.
+    #[arg(long, env = "PANNIER_CATALOG_DAYS", default_value_t = 35)]
+    catalog_days: u16,
     /// Print the result as JSON.
     #[arg(long, env = "PANNIER_JSON")]
     json: bool,
@@ -30,8 +31,8 @@ pub struct Args {
 
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let broker = args.broker.connect("pannier init").await?;
-    let days = |days: u16| Duration::from_secs(u64::from(days) * 24 * 60 * 60);
-    let wanted = Ages { ledger: args.ledger_days.map(days), catalog: args.catalog_days.map(days) };
+    let days = |days: u16| (days > 0).then(|| Duration::from_secs(u64::from(days) * 24 * 60 * 60));
+    let wanted = Ages { ledger: days(args.ledger_days), catalog: days(args.catalog_days) };
     let replicas = usize::from(args.replicas);
     let streams = pannier_streams::init_with(&broker, &args.broker.prefix, replicas, wanted).await?;
     if streams.ages != wanted {

@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod demo;
 pub mod generate;
 pub mod handover;
+mod in_force;
 pub mod init;
 pub mod invalidate;
 pub mod node;

@@ -1,27 +1,25 @@
 //! `pannier policy`: what the tenant decides by data, from a TOML file with one section a document, and
 //! back into one.
 //!
-//! The stream is the only place that keeps policies: there is no copy in a database to disagree with it.
-//! `apply` reads what is in force from the operator's own subject, gives each document that differs the next
+//! The streams, and the nodes that read them, are the only places that keep policies: there is no copy in a database to
+//! disagree with them.
+//! `apply` asks what is in force (`in_force`), gives each document that differs the next
 //! version, and publishes them as one message, so that no lookup sees half of a file.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use async_nats::jetstream::message::StreamMessage;
 use pannier_protocol::change::{Policy, PolicyDocument};
-use pannier_protocol::codec::decode_envelope;
-use pannier_protocol::order::Decision;
 use pannier_protocol::subject::Subject;
-use pannier_protocol::{AsOf, Change, Encoding, Partition, SourceId};
+use pannier_protocol::{AsOf, Change, Partition, SourceId};
 use pannier_streams::{Broker, Streams};
 use serde::Deserialize;
 
 use crate::broker::BrokerArgs;
 use crate::chain::{Held, OPERATOR};
 use crate::cli::data;
-use crate::walk;
+use crate::in_force::{InForce, InForceArgs};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -35,6 +33,8 @@ pub enum Command {
 pub struct ApplyArgs {
     #[command(flatten)]
     broker: BrokerArgs,
+    #[command(flatten)]
+    in_force: InForceArgs,
     /// TOML, one section a document; documents that are not in it stay as they are.
     #[arg(env = "PANNIER_POLICY_FILE")]
     file: PathBuf,
@@ -47,6 +47,8 @@ pub struct ApplyArgs {
 pub struct ShowArgs {
     #[command(flatten)]
     broker: BrokerArgs,
+    #[command(flatten)]
+    in_force: InForceArgs,
     /// Print JSON, with versions.
     #[arg(long, env = "PANNIER_JSON")]
     json: bool,
@@ -59,11 +61,12 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
                 .with_context(|| format!("read {}", args.file.display()))?;
             let documents = parse(&text).with_context(|| args.file.display().to_string())?;
             let (broker, streams) = args.broker.open("pannier policy").await?;
-            data(apply_over(&broker, &streams, documents, args.over_handover).await?)
+            let in_force = args.in_force.read(&broker, &streams).await?;
+            data(apply_over(&broker, &streams, (documents, in_force), args.over_handover).await?)
         }
         Command::Show(args) => {
             let (broker, streams) = args.broker.open("pannier policy").await?;
-            let in_force = in_force(&broker, &streams).await?;
+            let in_force = args.in_force.read(&broker, &streams).await?.policies;
             if args.json {
                 return data(serde_json::to_string_pretty(&in_force)?);
             }
@@ -96,17 +99,18 @@ pub async fn apply(
     streams: &Streams,
     documents: Vec<PolicyDocument>,
 ) -> anyhow::Result<AsOf> {
-    apply_over(broker, streams, documents, false).await
+    let in_force = InForce::of_streams(broker, streams).await?;
+    apply_over(broker, streams, (documents, in_force), false).await
 }
 
 async fn apply_over(
     broker: &Broker,
     streams: &Streams,
-    documents: Vec<PolicyDocument>,
+    (documents, in_force): (Vec<PolicyDocument>, InForce),
     over_handover: bool,
 ) -> anyhow::Result<AsOf> {
-    let mut in_force = in_force(broker, streams).await?;
-    if let Some(handed_over) = handed_over(broker, streams).await? {
+    let InForce { policies: mut in_force, handed_over, .. } = in_force;
+    if let Some(handed_over) = handed_over {
         let name = handed_over.document.name();
         let of_file = documents.iter().find(|document| document.name() == name);
         let is_older = in_force.get(name).is_none_or(|it| it.version <= handed_over.version);
@@ -135,48 +139,6 @@ async fn apply_over(
         return Ok(held.last());
     }
     held.publish(changes, None).await
-}
-
-/// By name, the last version of each document that `pannier policy` published.
-pub(crate) async fn in_force(broker: &Broker, streams: &Streams) -> anyhow::Result<BTreeMap<String, Policy>> {
-    let full = streams.prefix.full(&subject()?);
-    let mut in_force = BTreeMap::new();
-    walk::messages(broker, &streams.catalog, &full, |message| {
-        for change in changes(&message).with_context(|| format!("message {} of {full}", message.sequence))? {
-            if let Change::Policy(policy) = change {
-                in_force.insert(policy.document.name().to_owned(), policy);
-            }
-        }
-        Ok(())
-    })
-    .await?;
-    Ok(in_force)
-}
-
-/// The ownership of the handover with the highest version that was asked for, whatever the fold made of it.
-async fn handed_over(broker: &Broker, streams: &Streams) -> anyhow::Result<Option<Policy>> {
-    let full = streams.prefix.full(&Subject::Control);
-    let mut last: Option<Policy> = None;
-    walk::messages(broker, &streams.ledger, &full, |message| {
-        for change in changes(&message).with_context(|| format!("message {} of {full}", message.sequence))? {
-            let Change::Decision(decision) = change else { continue };
-            let Decision::Handover(handover) = *decision else { continue };
-            let version = handover.replaces.saturating_add(1);
-            if last.as_ref().is_none_or(|last| last.version < version) {
-                let document = PolicyDocument::Ownership(handover.ownership);
-                last = Some(Policy { version, document });
-            }
-        }
-        Ok(())
-    })
-    .await?;
-    Ok(last)
-}
-
-fn changes(message: &StreamMessage) -> anyhow::Result<Vec<Change>> {
-    let content_type = message.headers.get(pannier_streams::stored::CONTENT_TYPE);
-    let encoding = Encoding::of_content_type(content_type.map(|value| value.as_str()))?;
-    Ok(decode_envelope(encoding, &message.payload)?.changes)
 }
 
 fn to_toml(in_force: &BTreeMap<String, Policy>) -> anyhow::Result<String> {

@@ -5,16 +5,15 @@
 use anyhow::{Context, ensure};
 use pannier_core::ledger::RULE_VERSION;
 use pannier_protocol::change::RuleVersionActivated;
-use pannier_protocol::codec::decode_envelope;
 use pannier_protocol::subject::Subject;
-use pannier_protocol::{AsOf, Change, Encoding, StreamSequence};
-use pannier_streams::stored::{CONTENT_TYPE, stream_info};
+use pannier_protocol::{AsOf, Change, StreamSequence};
+use pannier_streams::stored::stream_info;
 use pannier_streams::{Broker, Streams};
 
 use crate::broker::BrokerArgs;
 use crate::chain::Held;
 use crate::cli::data;
-use crate::walk;
+use crate::in_force::InForceArgs;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -28,6 +27,8 @@ pub enum Command {
 pub struct ShowArgs {
     #[command(flatten)]
     broker: BrokerArgs,
+    #[command(flatten)]
+    in_force: InForceArgs,
     /// Print the result as JSON.
     #[arg(long, env = "PANNIER_JSON")]
     json: bool,
@@ -37,37 +38,33 @@ pub struct ShowArgs {
 pub struct ActivateArgs {
     #[command(flatten)]
     broker: BrokerArgs,
+    #[command(flatten)]
+    in_force: InForceArgs,
     #[arg(env = "PANNIER_RULES", value_name = "VERSION")]
     rules: u32,
-}
-
-/// What a ledger says of its rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-struct InForce {
-    version: u32,
-    /// 0: no entry activated it, every ledger begins with it.
-    position: StreamSequence,
 }
 
 pub async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Show(args) => {
             let (broker, streams) = args.broker.open("pannier rules").await?;
-            let in_force = in_force(&broker, &streams).await?;
+            let rules = args.in_force.read(&broker, &streams).await?.rules;
             if args.json {
-                return data(serde_json::to_string(&in_force)?);
+                return data(serde_json::to_string(&rules)?);
             }
-            data(format_args!("rule version {} since entry {}", in_force.version, in_force.position))
+            let since = rules.position.map(|at| format!(" since entry {at}"));
+            data(format_args!("rule version {}{}", rules.version, since.unwrap_or_default()))
         }
         Command::Activate(args) => {
             let (broker, streams) = args.broker.open("pannier rules").await?;
-            let before = in_force(&broker, &streams).await?.version;
+            let before = args.in_force.read(&broker, &streams).await?.rules.version;
             let version = args.rules;
             ensure!(version > before, "rule version {before} is in force; versions only rise");
             ensure!(
                 version <= RULE_VERSION,
                 "this build knows rule versions up to {RULE_VERSION}: upgrade it, and every node, first"
             );
+            args.in_force.knows_rules(version).await?;
             data(activate(&broker, &streams, version).await?)
         }
     }
@@ -88,26 +85,4 @@ pub(crate) async fn begin(broker: &Broker, streams: &Streams) -> anyhow::Result<
 pub(crate) async fn activate(broker: &Broker, streams: &Streams, version: u32) -> anyhow::Result<AsOf> {
     let mut held = Held::operator(broker, streams, Subject::Control).await?;
     held.publish(vec![Change::RuleVersionActivated(RuleVersionActivated { version })], None).await
-}
-
-async fn in_force(broker: &Broker, streams: &Streams) -> anyhow::Result<InForce> {
-    let mut in_force = InForce { version: 1, position: StreamSequence(0) };
-    let subject = streams.prefix.full(&Subject::Control);
-    walk::messages(broker, &streams.ledger, &subject, |message| {
-        let position = StreamSequence(message.sequence);
-        let content_type = message.headers.get(CONTENT_TYPE).map(|value| value.as_str());
-        let read = Encoding::of_content_type(content_type).and_then(|e| decode_envelope(e, &message.payload));
-        // What is no message is poison for every node alike.
-        let Ok(envelope) = read else { return Ok(()) };
-        for change in &envelope.changes {
-            if let Change::RuleVersionActivated(activated) = change
-                && activated.version > in_force.version
-            {
-                in_force = InForce { version: activated.version, position };
-            }
-        }
-        Ok(())
-    })
-    .await?;
-    Ok(in_force)
 }

@@ -17,7 +17,7 @@ use super::mapping::Mapping;
 use super::row::Reject;
 use super::rows::{Body, Parsed, ParsedAccount};
 use crate::limits::FAMILY_DEPTH_MAX;
-use crate::runner::{Desk, Snapshot, StoreError, Submission, priced, whole};
+use crate::runner::{Desk, Snapshot, StoreError, Submission, priced};
 
 /// A submission, what was found wrong on the way, and which parts of its table a full file covers.
 #[derive(Debug, Default)]
@@ -202,7 +202,8 @@ impl Composed {
         let part = |scope: SnapshotScope| Snapshot { scope, rows: Vec::new() };
         let kind = mapping.price_kind();
         if !matches!(mapping.covers, Covers::Warehouses | Covers::Scopes) {
-            let scope = kind.map_or(whole(table), |kind| priced(table, PriceSelection::Kind(kind)));
+            let scope =
+                kind.map_or(SnapshotScope::whole(table), |kind| priced(table, PriceSelection::Kind(kind)));
             cut.insert(String::new(), part(scope));
         }
         for change in rows {
@@ -228,7 +229,7 @@ impl Composed {
                     SnapshotScope { table, warehouse: warehouse(&change).cloned(), prices: None }
                 }
                 (_, Some(of)) => priced(table, PriceSelection::Scope(of)),
-                (_, None) => whole(table),
+                (_, None) => SnapshotScope::whole(table),
             };
             cut.entry(key.unwrap_or_default()).or_insert_with(|| part(scope)).rows.push(change);
         }

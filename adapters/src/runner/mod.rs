@@ -94,7 +94,7 @@ pub use outbox::CaughtUp;
 pub use questions::{Question, Questions};
 pub use store::StoreError;
 pub(crate) use store::{decode, encode};
-pub use submit::{Review, Snapshot, Submission, priced, whole};
+pub use submit::{Review, Snapshot, Submission, priced};
 
 use crate::limits::{CLOCK_INTERVAL, REPEAT_LOOK_INTERVAL, RESYNC_INTERVAL_MIN};
 use clock::BrokerClock;

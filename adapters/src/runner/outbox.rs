@@ -19,7 +19,6 @@ use sha2::{Digest, Sha256};
 use super::pack::{Packed, Room, pack_groups, pack_parts, rows_count};
 use super::row_key::chain_range;
 use super::store::{ChainRecord, Outgoing, Store, StoreError, Tables, rows_of};
-use super::submit::whole;
 use crate::limits::{REPEAT_AGE_MS_MAX, REPEAT_SPREAD_MS};
 
 /// What the messages of one subject share.
@@ -196,7 +195,7 @@ fn push_all(
 ) -> Result<(), StoreError> {
     let rows = rows_of(&tables.rows, &chain_range(subject))?;
     let sheet = Sheet { subject, source, position: chain.position, transaction: None, now };
-    sheet.push_snapshot(tables, &mut chain, &whole(Table::All), rows)?;
+    sheet.push_snapshot(tables, &mut chain, &SnapshotScope::whole(Table::All), rows)?;
     chain.whole_at = Some(now);
     tables.put_chain(subject, &chain)
 }

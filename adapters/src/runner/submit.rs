@@ -254,11 +254,6 @@ fn remove_all(tables: &mut Tables<'_>, range: &[u8], kept: &BTreeSet<Vec<u8>>) -
     Ok(())
 }
 
-/// The scope of a whole table.
-pub fn whole(table: Table) -> SnapshotScope {
-    SnapshotScope { table, warehouse: None, prices: None }
-}
-
 /// The price scopes of one kind, or one of them.
 pub fn priced(table: Table, prices: PriceSelection) -> SnapshotScope {
     SnapshotScope { table, warehouse: None, prices: Some(prices) }

@@ -1,6 +1,6 @@
 //! The runner without a broker: what a submission becomes in mirror and outbox, and what a crash leaves of it.
 
-use pannier_protocol::change::{PriceScopeKind, PriceSelection, Table};
+use pannier_protocol::change::{PriceScopeKind, PriceSelection, SnapshotScope, Table};
 use pannier_protocol::codec::decode_envelope;
 use pannier_protocol::limits::{LEDGER_CHUNK_BYTES_MAX, MESSAGE_BYTES_MAX, MESSAGE_CHANGES_MAX};
 use pannier_protocol::subject::Subject;
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::outbox::{CaughtUp, begin_epoch, push_ticks, repeat, repeat_old};
 use super::pack::rows_count;
 use super::store::{Outgoing, Store, StoreError};
-use super::submit::{Review, Snapshot, Submission, priced, submit, whole};
+use super::submit::{Review, Snapshot, Submission, priced, submit};
 use crate::limits::REPEAT_AGE_MS_MAX;
 
 struct Bench {
@@ -187,7 +187,7 @@ fn a_snapshot_removes_what_it_does_not_repeat_and_nothing_else() {
     let bench = Bench::new();
     bench.groups(vec![vec![cell(1, "DAL", 1), cell(2, "DAL", 1), cell(1, "CHI", 1), account("C-1", "C-1")]]);
     bench.claim_all();
-    let mut scope = whole(Table::Stock);
+    let mut scope = SnapshotScope::whole(Table::Stock);
     scope.warehouse = Some("DAL".parse().unwrap());
     let snapshots = vec![Snapshot { scope, rows: vec![cell(2, "DAL", 9)] }];
     bench.submit(Submission { position: 8, snapshots, ..Submission::default() });

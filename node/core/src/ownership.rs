@@ -19,6 +19,11 @@ impl OwnershipInForce {
         Self { version, rules: document.rules }
     }
 
+    /// As a document of policy says it.
+    pub fn document(&self) -> Ownership {
+        Ownership { rules: self.rules.clone() }
+    }
+
     /// The rules after a handover: what `from` owns in the scope is owned by `to`, and nothing else moves. `None`: no rule
     /// says that `from` owns anything there.
     pub fn handed_over(

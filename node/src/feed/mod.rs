@@ -15,6 +15,7 @@ mod begin;
 mod consume;
 mod effects;
 mod leader;
+mod repeat;
 mod review;
 mod watch;
 
@@ -93,6 +94,11 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
         }
     };
     app.checkpoints.limit(streams.ages.ledger);
+    if streams.ages.ledger.is_some() && Folder::of(&app.config.checkpoint).is_none() {
+        tracing::warn!(
+            "the ledger forgets, and this node keeps no checkpoint: set checkpoint.folder on two nodes at least"
+        );
+    }
     if start.first.ledger.0 <= 1 {
         app.checkpoints.covered(start.genesis.unwrap_or_else(|| app.clock.now()));
     }
@@ -145,6 +151,9 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
     start_committer(app, tasks, &broker, &streams)?;
     tasks.spawn("link", link(Arc::clone(app), tasks.clone(), broker.clone()));
     tasks.spawn("watch", watch::run(Arc::clone(app), tasks.clone()));
+    let repeater =
+        repeat::Repeater { app: Arc::clone(app), broker: broker.clone(), streams: streams.clone() };
+    tasks.spawn("policies", repeater.run(tasks.clone()));
     let members = members::run(Arc::clone(app), tasks.clone(), broker.clone(), streams.clone());
     tasks.spawn("members", members);
     let (app, tasks_of) = (Arc::clone(app), tasks.clone());

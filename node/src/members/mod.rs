@@ -278,7 +278,7 @@ fn own(app: &App) -> Option<Member> {
         node: app.config.node_name(),
         build: env!("CARGO_PKG_VERSION").to_owned(),
         rules_known: RULE_VERSION,
-        rules: u32::try_from(app.metrics.rules.get()).unwrap_or(0),
+        rules: app.rules(),
         incarnation: progress.incarnation.clone()?,
         state: progress.state.as_str().to_owned(),
         detail: progress.detail.clone(),

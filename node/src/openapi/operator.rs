@@ -9,8 +9,8 @@ use bytes::Bytes;
 use pannier_protocol::api::operator::{
     ActAnswer, ActRequest, ClusterShown, DispatchBacklog, EditRequest, EventPage, HandoverDryRun,
     HandoverRequest, HandoverShown, HoldPage, InvalidateDryRun, InvalidateRequest, OrderPage, OrderWhole,
-    Overcommits, RecoveryPage, RedispatchRequest, ReleaseRequest, ResyncAnswer, ResyncRequest, ReviewPage,
-    RoutingDryRun, RoutingRequest, RoutingShown, ShadowShown, SourcesShown,
+    Overcommits, PoliciesShown, RecoveryPage, RedispatchRequest, ReleaseRequest, ResyncAnswer, ResyncRequest,
+    ReviewPage, RoutingDryRun, RoutingRequest, RoutingShown, ShadowShown, SourcesShown,
 };
 use pannier_protocol::api::{ErrorCode, Problem};
 use serde_json::{Map, Value, json};
@@ -71,6 +71,7 @@ fn path(route: Route) -> Value {
             "put": put_routing(),
         }),
         Route::Handover => handover::path(),
+        Route::Policies => handover::policies_path(),
         Route::Shadow => handover::shadow_path(),
         Route::Invalidate => json!({"post": post_invalidate()}),
         Route::Resync => json!({"post": post_resync()}),
@@ -315,6 +316,7 @@ fn schemas() -> Value {
     collect::<HandoverRequest>(&mut all);
     collect::<HandoverDryRun>(&mut all);
     collect::<HandoverShown>(&mut all);
+    collect::<PoliciesShown>(&mut all);
     collect::<ShadowShown>(&mut all);
     collect::<InvalidateRequest>(&mut all);
     collect::<InvalidateDryRun>(&mut all);

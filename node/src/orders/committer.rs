@@ -21,7 +21,7 @@ use pannier_protocol::limits::{ORDER_GROUP_BYTES, ORDER_RESOLVED_BYTES_MAX};
 use pannier_protocol::order::Command;
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{Change, Encoding, MarkId, SourceId, StreamSequence, Timestamp};
-use pannier_streams::writer::{Chain, ClaimError, Draft, Outcome, Writer};
+use pannier_streams::writer::{Chain, ClaimError, Draft, LostReason, Outcome, Writer};
 use pannier_streams::{Broker, Streams};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -262,20 +262,31 @@ impl GroupCommit {
                 self.available.store(true, Ordering::Release);
                 tell(waiting, |_| Fate::NotStored { reason: reason.clone() });
             }
+            Outcome::Lost(LostReason::Gone) => {
+                tracing::info!(
+                    "what was written last of orders is no more in the ledger; it is claimed anew"
+                );
+                self.claim_anew(waiting, stop).await;
+            }
             Outcome::Lost(_) | Outcome::Fenced { .. } | Outcome::Unsettled { .. } => {
                 tracing::error!(
                     ?outcome,
                     "this node's subject of orders was written by another; is node.name unique?"
                 );
-                self.available.store(false, Ordering::Release);
-                self.writer = None;
-                if stop.run_until_cancelled(self.claim()).await.is_none() {
-                    return;
-                }
-                let by = self.writer.as_ref().map_or(StreamSequence(0), |writer| writer.epoch().claim);
-                tell(waiting, |_| Fate::Superseded { by });
+                self.claim_anew(waiting, stop).await;
             }
         }
+    }
+
+    /// What was in flight stands before the new claim or nowhere.
+    async fn claim_anew(&mut self, waiting: Vec<oneshot::Sender<Fate>>, stop: &CancellationToken) {
+        self.available.store(false, Ordering::Release);
+        self.writer = None;
+        if stop.run_until_cancelled(self.claim()).await.is_none() {
+            return;
+        }
+        let by = self.writer.as_ref().map_or(StreamSequence(0), |writer| writer.epoch().claim);
+        tell(waiting, |_| Fate::Superseded { by });
     }
 }
 

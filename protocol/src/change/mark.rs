@@ -147,6 +147,13 @@ pub struct SnapshotScope {
     pub prices: Option<PriceSelection>,
 }
 
+impl SnapshotScope {
+    /// Every row of a table.
+    pub fn whole(table: Table) -> Self {
+        Self { table, warehouse: None, prices: None }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PriceSelection {

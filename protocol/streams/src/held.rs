@@ -5,13 +5,14 @@
 //! on in the epoch of the subject's last message when the claim of that epoch bears its own instance name, and the
 //! broker's fence sees to it that of two such writers at once one is refused.
 
-use pannier_protocol::change::ChainPoint;
-use pannier_protocol::codec::decode_envelope;
+use pannier_protocol::change::{ChainPoint, Part, SnapshotBegin, SnapshotEnd, SnapshotScope};
+use pannier_protocol::codec::{decode_envelope, encode_envelope};
 use pannier_protocol::subject::Subject;
 use pannier_protocol::{
     Change, DecodeError, Encoding, Envelope, Epoch, Incarnation, MarkId, SourceId, StreamSequence, Timestamp,
     TransactionId,
 };
+use sha2::{Digest, Sha256};
 
 use crate::config::Streams;
 use crate::connect::Broker;
@@ -120,9 +121,7 @@ impl Held {
 
     /// Publishes one message and waits, for so long as it is worth it, until its fate is known.
     pub async fn publish(&mut self, said: Said) -> Outcome {
-        let Said { sent_at, traceparent, transaction, changes } = said;
-        self.position = self.position.max(sent_at.millis().unsigned_abs());
-        let draft = Draft { position: self.position, sent_at, traceparent, transaction, changes };
+        let draft = self.draft(said);
         let mut outcome = self.writer.publish(draft).await;
         for _ in 0..SETTLE_ATTEMPTS_MAX {
             let Outcome::Unsettled { reason } = &outcome else { break };
@@ -130,6 +129,42 @@ impl Held {
             outcome = self.writer.settle().await;
         }
         outcome
+    }
+
+    /// Repeats what `scope` holds, each row in a message of its own, for there are few of them. Ended by anything but
+    /// [`Outcome::Stored`] it leaves a snapshot that the next one replaces.
+    pub async fn snapshot(&mut self, scope: SnapshotScope, rows: Vec<Change>, now: Timestamp) -> Outcome {
+        let id = MarkId::new(&format!("repeat-{}", self.writer.sequence()));
+        let id = id.expect("letters and digits are an id");
+        let cut = self.position.max(now.millis().unsigned_abs());
+        let (mut sha, count) = (Sha256::new(), rows.len() as u64);
+        let mut outcome =
+            self.say(Change::SnapshotBegin(SnapshotBegin { id: id.clone(), scope, cut }), now).await;
+        for row in rows {
+            let Outcome::Stored(_) = outcome else { return outcome };
+            let changes = vec![Change::Part(Part { of: id.clone() }), row];
+            let said = Said { sent_at: now, traceparent: None, transaction: None, changes };
+            let draft = self.draft(said.clone());
+            let envelope = self.writer.envelope(draft);
+            match encode_envelope(self.writer.encoding(), &envelope) {
+                Ok(payload) => sha.update(&payload),
+                Err(error) => return Outcome::Refused { reason: error.to_string() },
+            }
+            outcome = self.publish(said).await;
+        }
+        let Outcome::Stored(_) = outcome else { return outcome };
+        let hash = sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        self.say(Change::SnapshotEnd(SnapshotEnd { id, rows: count, hash }), now).await
+    }
+
+    async fn say(&mut self, change: Change, sent_at: Timestamp) -> Outcome {
+        self.publish(Said { sent_at, traceparent: None, transaction: None, changes: vec![change] }).await
+    }
+
+    fn draft(&mut self, said: Said) -> Draft {
+        let Said { sent_at, traceparent, transaction, changes } = said;
+        self.position = self.position.max(sent_at.millis().unsigned_abs());
+        Draft { position: self.position, sent_at, traceparent, transaction, changes }
     }
 
     pub fn subject(&self) -> &Subject {

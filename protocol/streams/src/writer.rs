@@ -245,6 +245,10 @@ impl Writer {
         &self.chain.subject
     }
 
+    pub fn encoding(&self) -> Encoding {
+        self.chain.encoding
+    }
+
     /// The envelope that [`Writer::publish`] would send next.
     pub fn envelope(&self, draft: Draft) -> Envelope {
         let sequence = SourceSequence(self.reign.sequence.0 + 1);

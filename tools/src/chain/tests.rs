@@ -78,7 +78,7 @@ async fn policies_get_the_next_version_once() {
     let changed = crate::policy::parse("rounding = \"half_even\"").unwrap();
     let second = crate::policy::apply(&broker, &streams, changed).await.unwrap();
     assert!(second.shared > first.shared);
-    let in_force = crate::policy::in_force(&broker, &streams).await.unwrap();
+    let in_force = crate::in_force::InForce::of_streams(&broker, &streams).await.unwrap().policies;
     let versions: Vec<u64> = in_force.values().map(|policy| policy.version).collect();
     assert_eq!((in_force["rounding"].version, versions.iter().sum::<u64>()), (2, 8));
     server.stop().await;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pannier_protocol::change::{
     Account, AccountRemoved, Item, ItemRemoved, PriceScope, PriceScopeKind, PriceSelection, Prices,
-    PricesRemoved, Reflected, ReflectedLine, StockRemoved, StockSet, SupplyRemoved, SupplySet,
+    PricesRemoved, Reflected, ReflectedLine, SnapshotScope, StockRemoved, StockSet, SupplyRemoved, SupplySet,
     Table as Scope,
 };
 use pannier_protocol::{
@@ -20,7 +20,7 @@ use super::catalog::{self, Names, Terms, edge};
 use super::stock::{Name, Places, Stock, names, stock};
 use super::table::{Id, Read, Table};
 use super::tables::{Tables, Touched};
-use crate::runner::{Snapshot, priced, whole};
+use crate::runner::{Snapshot, priced};
 
 /// What Tryton says and what was said of it.
 #[derive(Debug)]
@@ -189,7 +189,7 @@ impl Model {
         }
         let lists = PriceSelection::Kind(PriceScopeKind::List);
         let scope = |table| {
-            if table == Scope::Prices { priced(table, lists.clone()) } else { whole(table) }
+            if table == Scope::Prices { priced(table, lists.clone()) } else { SnapshotScope::whole(table) }
         };
         tables.into_iter().map(|(table, rows)| Snapshot { scope: scope(table), rows }).collect()
     }

@@ -254,7 +254,8 @@ impl Catalog {
             shared: published(Partition::Shared),
             families: std::array::from_fn(|number| published(Partition::Family(number as u8))),
         };
-        let mut tables = CatalogTables { chains: Arc::new(chains), ..CatalogTables::default() };
+        let (chains, documents) = (Arc::new(chains), Arc::new(self.policies.clone()));
+        let mut tables = CatalogTables { chains, documents, ..CatalogTables::default() };
         self.policies.values().for_each(|policy| tables.put(policy));
         self.reader.tables.store(Arc::new(tables));
     }

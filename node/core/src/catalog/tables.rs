@@ -1,5 +1,6 @@
 //! The catalog as lookups load it: one immutable set of chains, replaced whole when a snapshot is swapped in.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pannier_protocol::change::{Policy, PolicyDocument};
@@ -26,6 +27,8 @@ pub struct CatalogTables {
     /// What holds until policies say otherwise.
     pub policies: Arc<PolicySet>,
     pub ownership: Arc<OwnershipInForce>,
+    /// The documents that say so, by name, as they were published.
+    pub documents: Arc<BTreeMap<&'static str, Policy>>,
 }
 
 /// All chains of the catalog.

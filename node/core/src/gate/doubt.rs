@@ -38,12 +38,12 @@ impl Doubt {
     /// Whether a snapshot of everything has ended, or snapshots that together hold every row that the chain
     /// has. The sums prove it without looking at rows: scopes are disjoint by warehouse, and by price scope.
     pub(super) fn is_cleared(&self, subject: &Subject, rows: &impl Rows) -> bool {
-        if self.repeated.contains(&scope::whole(Table::All)) {
+        if self.repeated.contains(&SnapshotScope::whole(Table::All)) {
             return true;
         }
         scope::tables(subject).iter().all(|table| {
-            let total = rows.rows_count(&scope::whole(*table));
-            if total == 0 || self.repeated.contains(&scope::whole(*table)) {
+            let total = rows.rows_count(&SnapshotScope::whole(*table));
+            if total == 0 || self.repeated.contains(&SnapshotScope::whole(*table)) {
                 return true;
             }
             let parts = self.repeated.iter().filter(|part| part.table == *table && !self.is_within(part));

@@ -17,11 +17,6 @@ pub(super) fn tables(subject: &Subject) -> &'static [Table] {
     }
 }
 
-/// A whole table.
-pub(super) fn whole(table: Table) -> SnapshotScope {
-    SnapshotScope { table, warehouse: None, prices: None }
-}
-
 /// Whether the change states a row that the scope contains (or, removing, may).
 pub(super) fn covers(scope: &SnapshotScope, change: &Change) -> bool {
     let warehouse = scope.warehouse.as_ref().is_none_or(|named| change.warehouse() == Some(named));

@@ -196,7 +196,7 @@ impl<R: Rows> Chain<R> {
         self.rows = Arc::new(aside);
         self.evict_parked(&begin.scope, out);
         let parked = self.parked_shown();
-        let is_whole = begin.scope == scope::whole(Table::All);
+        let is_whole = begin.scope == SnapshotScope::whole(Table::All);
         if let Some(doubt) = &mut self.doubt {
             doubt.repeat(begin.scope);
             if doubt.is_cleared(&self.subject, &*self.rows) {

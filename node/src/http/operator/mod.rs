@@ -9,6 +9,7 @@ mod chains;
 mod events;
 mod handover;
 mod lists;
+mod policies;
 mod recovery;
 pub(crate) mod routes;
 mod routing;
@@ -86,6 +87,7 @@ where
         Route::Handover => json(StatusCode::OK, &handover::in_force(tables)),
         Route::Shadow => json(StatusCode::OK, &shadow::shown(tables, app.clock.now(), query).await?),
         Route::Routing => json(StatusCode::OK, &routing::in_force(tables)),
+        Route::Policies => json(StatusCode::OK, &policies::in_force(app, tables)),
         Route::Invalidate => chains::invalidate(app, tables, head, query, body).await,
         Route::Resync => chains::resync(app, tables, head, body).await,
         Route::Act(act) => acts::about_order(app, tables, (act, named), head, body).await,

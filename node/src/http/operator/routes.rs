@@ -20,6 +20,7 @@ pub(crate) enum Route {
     Overcommits,
     Routing,
     Handover,
+    Policies,
     Shadow,
     Invalidate,
     Resync,
@@ -40,7 +41,7 @@ pub(crate) enum OrderAct {
 }
 
 impl Route {
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Orders,
         Self::Order,
         Self::Act(OrderAct::Approve),
@@ -57,6 +58,7 @@ impl Route {
         Self::Overcommits,
         Self::Routing,
         Self::Handover,
+        Self::Policies,
         Self::Shadow,
         Self::Invalidate,
         Self::Resync,
@@ -84,6 +86,7 @@ impl Route {
             Self::Overcommits => "/v1/operator/overcommits",
             Self::Routing => "/v1/operator/routing",
             Self::Handover => "/v1/operator/handover",
+            Self::Policies => "/v1/operator/policies",
             Self::Shadow => "/v1/operator/shadow",
             Self::Invalidate => "/v1/operator/invalidate",
             Self::Resync => "/v1/operator/resync",
@@ -107,6 +110,7 @@ impl Route {
             | Self::Review
             | Self::Dispatch
             | Self::Overcommits
+            | Self::Policies
             | Self::Shadow
             | Self::Cluster
             | Self::Recovery

@@ -1,6 +1,8 @@
-//! Handovers in the document of the operators' API.
+//! What decides whose rows count, handovers, and the tenant's other documents, in the document of the operators' API.
 
-use pannier_protocol::api::operator::{HandoverDryRun, HandoverRequest, HandoverShown, ShadowShown};
+use pannier_protocol::api::operator::{
+    HandoverDryRun, HandoverRequest, HandoverShown, PoliciesShown, ShadowShown,
+};
 use serde_json::{Value, json};
 
 use super::super::examples::ORDER;
@@ -19,6 +21,17 @@ pub(super) fn path() -> Value {
             "operator_handover", "Ownership in force, and the last handover", Vec::new(), &in_force()),
         "post": with_dry_run::<HandoverDryRun>(post, &tried()),
     })
+}
+
+pub(super) fn policies_path() -> Value {
+    let summary = "The tenant's documents in force, each with its version, and the rule version of the fold";
+    let example = json!({
+        "as_of": "7f3a.L81240.S551.P0", "rules": 4,
+        "policies": [
+            {"policy": {"version": 3, "document": {"rounding": "half_even"}}, "of_handover": false},
+        ],
+    });
+    json!({"get": shown::<PoliciesShown>("operator_policies", summary, Vec::new(), &example)})
 }
 
 /// Each with what it says and an example.

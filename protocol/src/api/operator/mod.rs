@@ -6,6 +6,7 @@ mod cluster;
 mod events;
 mod handover;
 mod lists;
+mod policies;
 mod recovery;
 mod shadow;
 
@@ -25,5 +26,6 @@ pub use lists::{
     BackendBacklog, ChainShown, DispatchBacklog, HoldPage, OrderPage, OrderShown, OrderWhole, Overcommits,
     Overcommitted, ParkedShown, Reroute, ReviewEntry, ReviewPage, RoutingDryRun, RoutingShown, SourcesShown,
 };
+pub use policies::{PoliciesShown, PolicyShown};
 pub use recovery::RecoveryPage;
 pub use shadow::{ComparedSource, Drift, ShadowShown, TableDrift};

@@ -3,6 +3,7 @@
 
 mod confirmed;
 mod damage;
+mod forgotten;
 mod killed;
 mod peers;
 mod start;

@@ -283,7 +283,7 @@ async fn a_shadow_is_compared_with_whose_rows_count() {
 }
 
 /// `pannier policy apply` of a file, with `more` arguments: the token, or what is wrong.
-async fn apply(running: &Running, file: &std::path::Path, more: &[&str]) -> Result<AsOf, String> {
+pub(crate) async fn apply(running: &Running, file: &std::path::Path, more: &[&str]) -> Result<AsOf, String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pannier_under_test"));
     command.args(["policy", "apply", "--nats", &running.test.server.url()]).args(more).arg(file);
     let done = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();

@@ -5,7 +5,7 @@ pub(crate) mod checkout;
 mod events;
 mod feed;
 mod gate;
-mod handover;
+pub(crate) mod handover;
 mod http;
 pub(crate) mod members;
 pub(crate) mod operators;
