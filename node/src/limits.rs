@@ -21,6 +21,11 @@ pub const REVIEWS_IN_FLIGHT_MAX: usize = 64;
 /// After one could not be stored, further ones are given up for so long.
 pub const REVIEW_PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
 
+/// A record of the ledger's entries on disk that says it is longer is damage; no message of the broker is.
+pub const TAIL_RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Entries on disk past which a checkpoint is due before its time.
+pub const TAIL_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
 /// How often a node looks whether the policies in force must be repeated, and after how long they are.
 pub const POLICIES_LOOK_INTERVAL: Duration = Duration::from_secs(600);
 pub const POLICIES_REPEATED_AFTER: Duration = Duration::from_secs(6 * 24 * 3_600);

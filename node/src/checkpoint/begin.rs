@@ -39,7 +39,9 @@ pub(crate) struct Beginner {
 pub(crate) enum Beginning {
     /// Nothing: the streams have it all.
     Genesis,
-    Checkpoint(Box<Loaded>),
+    /// Of this node's own folder.
+    Own(Box<Loaded>),
+    Others(Box<Loaded>),
 }
 
 /// Why a node cannot have tables. It stays up and says so.
@@ -81,19 +83,19 @@ impl Beginner {
         if let Some(loaded) = of_disk? {
             this.app.checkpoints.set(Kept::of(&loaded.head), &this.app.metrics);
             this.app.checkpoints.covered(loaded.head.clock);
-            return Ok(Beginning::Checkpoint(Box::new(loaded)));
+            return Ok(Beginning::Own(Box::new(loaded)));
         }
         let of_peers;
         (this, of_peers) = this.of_peers(broker, streams).await;
         if let Some(loaded) = of_peers? {
             this.app.checkpoints.covered(loaded.head.clock);
-            return Ok(Beginning::Checkpoint(Box::new(loaded)));
+            return Ok(Beginning::Others(Box::new(loaded)));
         }
         let of_store;
         (this, of_store) = this.of_store(broker, streams).await;
         if let Some(loaded) = of_store? {
             this.app.checkpoints.covered(loaded.head.clock);
-            return Ok(Beginning::Checkpoint(Box::new(loaded)));
+            return Ok(Beginning::Others(Box::new(loaded)));
         }
         let Positions { ledger, catalog } = this.first;
         if ledger.0 > 1 || catalog.0 > 1 {

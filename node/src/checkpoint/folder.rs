@@ -13,6 +13,7 @@ use crate::config::Checkpoint;
 
 const ENDING: &str = ".checkpoint";
 const UNFINISHED: &str = "tmp";
+const TAIL_ENDING: &str = ".tail";
 
 /// What a disk did not do.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,13 @@ pub(crate) struct Name {
     pub(crate) incarnation: Incarnation,
     pub(crate) ledger: StreamSequence,
     pub(crate) catalog: StreamSequence,
+}
+
+/// Of a file of entries that came after one of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TailName {
+    pub(crate) incarnation: Incarnation,
+    pub(crate) after: StreamSequence,
 }
 
 /// Belongs to one node: another that writes there too would push its files out.
@@ -62,6 +70,20 @@ impl Name {
     }
 }
 
+impl fmt::Display for TailName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.L{}{TAIL_ENDING}", self.incarnation, self.after)
+    }
+}
+
+impl TailName {
+    fn parse(text: &str) -> Option<Self> {
+        let (incarnation, after) = text.strip_suffix(TAIL_ENDING)?.split_once(".L")?;
+        let after = StreamSequence(after.parse().ok()?);
+        Some(Self { incarnation: Incarnation::new(incarnation).ok()?, after })
+    }
+}
+
 impl Folder {
     /// `None` where the configuration names none.
     pub(crate) fn of(config: &Checkpoint) -> Option<Self> {
@@ -71,6 +93,28 @@ impl Folder {
 
     pub(crate) fn file(&self, name: &Name) -> PathBuf {
         self.path.join(name.to_string())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn tail(&self, name: &TailName) -> PathBuf {
+        self.path.join(name.to_string())
+    }
+
+    pub(super) fn remove_tail(&self, name: &TailName) -> Result<(), FolderError> {
+        let path = self.tail(name);
+        did("remove", &path, fs::remove_file(&path))
+    }
+
+    /// Of one incarnation, ascending.
+    pub(super) fn tails(&self, incarnation: &Incarnation) -> Result<Vec<TailName>, FolderError> {
+        let files = did("read", &self.path, fs::read_dir(&self.path))?.flatten();
+        let names = files.filter_map(|file| TailName::parse(file.file_name().to_str()?));
+        let mut names: Vec<_> = names.filter(|name| name.incarnation == *incarnation).collect();
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// Makes what is missing, and removes what was being written when a process ended.
@@ -103,12 +147,21 @@ impl Folder {
         Ok(Draft::new(file, path, self.file(name)))
     }
 
-    /// Removes all but the newest of an incarnation. Those of others are an operator's to remove.
+    /// Removes all but the newest of an incarnation, and entries that the oldest of these has. Those of others are an
+    /// operator's to remove.
     pub(super) fn prune(&self, incarnation: &Incarnation) -> Result<(), FolderError> {
         let names = self.list(incarnation)?.into_iter().filter(|name| name.incarnation == *incarnation);
-        for name in names.skip(self.kept) {
-            let path = self.file(&name);
+        let names: Vec<_> = names.collect();
+        for name in names.iter().skip(self.kept) {
+            let path = self.file(name);
             did("remove", &path, fs::remove_file(&path))?;
+        }
+        let Some(oldest) = names.iter().take(self.kept).last() else { return Ok(()) };
+        let tails = self.tails(incarnation)?;
+        for (name, next) in tails.iter().zip(tails.iter().skip(1)) {
+            if next.after <= oldest.ledger {
+                self.remove_tail(name)?;
+            }
         }
         Ok(())
     }

@@ -59,7 +59,9 @@ impl Keeper {
             return;
         }
         let mut pause = if self.app.checkpoints.newest().is_some() { interval } else { Duration::ZERO };
-        while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+        // What is due before its time does not wait; a failure does.
+        let wait = async |pause| _ = tokio::time::timeout(pause, self.app.checkpoints.due.notified()).await;
+        while stop.run_until_cancelled(wait(pause)).await.is_some() {
             pause = match self.keep().await {
                 Ok(written) => {
                     self.show(&written);

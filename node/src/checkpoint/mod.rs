@@ -10,6 +10,8 @@
 //! counted, and which of several to trust. The keeper asks through the queue of the apply thread, so a state is taken
 //! between two entries and nothing is locked; what is taken is shared with the tables, so lookups do not notice.
 //!
+//! Beside them stand the entries of the ledger that came since (`tail`), for the day on which the broker has them no more.
+//!
 //! A file under its name is whole: it was synced before it was renamed, and the folder after. One that cannot be read
 //! nevertheless is left where it is, as evidence, until newer ones push it out.
 
@@ -22,14 +24,16 @@ mod peers;
 mod read;
 mod shelf;
 mod standing;
+mod tail;
 mod taker;
 
 pub(crate) use begin::{BeginError, Beginner, Beginning};
-pub(crate) use folder::Folder;
+pub(crate) use folder::{Folder, FolderError};
 pub(crate) use give::Giver;
 pub(crate) use keeper::Keeper;
 pub(crate) use shelf::Sharer;
 pub(crate) use standing::{Cover, Standing};
+pub(crate) use tail::{Tail, read as read_tail};
 pub(crate) use taker::Taker;
 
 use std::time::Duration;

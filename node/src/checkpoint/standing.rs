@@ -12,6 +12,8 @@ use pannier_core::checkpoint::Head;
 use pannier_protocol::api::operator::MemberPositions;
 use pannier_protocol::{StreamSequence, Timestamp};
 
+use tokio::sync::Notify;
+
 use super::folder::Name;
 use crate::metrics::{Metrics, OfStream};
 
@@ -28,6 +30,8 @@ pub(crate) struct Kept {
 /// Written by the keeper and by whoever hears of other nodes, read by everybody.
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
+    /// A checkpoint is wanted before its time.
+    pub(crate) due: Notify,
     known: Mutex<Known>,
 }
 

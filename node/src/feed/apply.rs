@@ -8,6 +8,7 @@ use pannier_core::catalog::Catalog;
 use pannier_core::checkpoint::{Busy, Frozen, Head, LastMessage};
 use pannier_core::entry::{DropReason, Effect, Entry};
 use pannier_core::ledger::Ledger;
+use pannier_protocol::subject::{Prefix, SubjectError};
 use pannier_protocol::{Incarnation, StreamSequence};
 use pannier_streams::consumer::{Delivery, Position};
 use pannier_streams::stored::StoredDigest;
@@ -16,7 +17,7 @@ use tokio::sync::mpsc;
 use super::consume::Step;
 use super::review::Finding;
 use crate::app::App;
-use crate::checkpoint::Taken;
+use crate::checkpoint::{FolderError, Tail, Taken};
 use crate::clock::Moment;
 use crate::limits::APPLY_STEPS_MAX;
 use crate::members::Digests;
@@ -39,6 +40,8 @@ pub(crate) struct Applier {
     pub(crate) ledger: Ledger,
     pub(crate) catalog: Catalog,
     pub(crate) last: LastMessages,
+    /// Where entries of the ledger are kept; `None` without a folder.
+    pub(crate) tail: Option<Tail>,
     pub(crate) steps: mpsc::Receiver<Step>,
     pub(crate) wishes: mpsc::Sender<Wish>,
 }
@@ -64,6 +67,7 @@ impl Applier {
     pub(crate) fn run(mut self) {
         let mut steps = Vec::with_capacity(APPLY_STEPS_MAX);
         let mut applied = self.last.positions();
+        self.keep(|tail| tail.turn(applied.ledger).map(|()| false));
         while self.steps.blocking_recv_many(&mut steps, APPLY_STEPS_MAX) > 0 {
             for step in steps.drain(..) {
                 if self.tasks.is_stopping() || self.app.progress.read().state == State::Refused {
@@ -78,7 +82,9 @@ impl Applier {
         }
     }
 
-    fn publish(&self, applied: Positions) {
+    fn publish(&mut self, applied: Positions) {
+        // Before anybody is told that they are applied.
+        self.keep(|tail| tail.flush());
         for stream in [StreamName::Ledger, StreamName::Catalog] {
             let position = i64::try_from(applied.get(stream).0).unwrap_or(i64::MAX);
             let label = OfStream { stream: stream.as_str() };
@@ -95,6 +101,18 @@ impl Applier {
         self.app.progress.applied(applied);
     }
 
+    /// Does something with the tail. One that the disk does not take is said and counted; the node goes on.
+    fn keep(&mut self, work: impl FnOnce(&mut Tail) -> Result<bool, FolderError>) {
+        match self.tail.as_mut().map_or(Ok(false), work) {
+            Ok(is_due) if is_due => self.app.checkpoints.due.notify_one(),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(%error, "no entries are kept on disk until the next checkpoint");
+                self.app.metrics.checkpoints_failed.get_or_create(&OfReason { reason: "tail" }).inc();
+            }
+        }
+    }
+
     fn digest(&self, stream: StreamName) -> u128 {
         match stream {
             StreamName::Ledger => self.ledger.digest(),
@@ -109,6 +127,9 @@ impl Applier {
                 self.app.metrics.entries_applied.get_or_create(&label).inc_by(deliveries.len() as u64);
                 for delivery in &deliveries {
                     self.apply(stream, delivery)?;
+                    if let (StreamName::Ledger, Some(tail)) = (stream, &mut self.tail) {
+                        tail.add(delivery);
+                    }
                     applied.set(stream, delivery.stream_sequence);
                     if Digests::is_mark(delivery.stream_sequence) {
                         self.app.digests.mark(stream, delivery.stream_sequence, self.digest(stream));
@@ -124,28 +145,23 @@ impl Applier {
     }
 
     /// Between two entries: the only time for which a checkpoint holds them up.
-    fn freeze(&self) -> Result<Taken, Busy> {
+    fn freeze(&mut self) -> Result<Taken, Busy> {
         let began = Moment::now();
         let frozen = Frozen::take(&self.ledger, &self.catalog)?;
         let head = frozen.head(self.last.ledger(), self.last.catalog());
+        let after = self.last.positions().ledger;
+        self.keep(|tail| tail.turn(after).map(|()| false));
         Ok(Taken { frozen, head, paused: began.elapsed() })
     }
 
     fn apply(&mut self, stream: StreamName, delivery: &Delivery) -> Result<(), NeedsNewer> {
-        let subject = match self.app.config.nats.prefix.strip(&delivery.subject) {
-            Ok(subject) => subject,
+        let entry = match entry_of(&self.app.config.nats.prefix, delivery) {
+            Ok(entry) => entry,
             Err(error) => {
                 self.count(DropReason::Poison);
                 self.review(Finding::of_subject(&self.incarnation, stream, delivery, &error.to_string()));
                 return Ok(());
             }
-        };
-        let entry = Entry {
-            subject,
-            stream_sequence: delivery.stream_sequence,
-            stream_time: delivery.stream_time,
-            encoding: delivery.encoding,
-            payload: &delivery.payload,
         };
         let effects = match stream {
             StreamName::Ledger => self.ledger.apply(&entry),
@@ -184,8 +200,19 @@ impl Applier {
     }
 }
 
+/// The error says what is wrong with its subject.
+pub(super) fn entry_of<'a>(prefix: &Prefix, delivery: &'a Delivery) -> Result<Entry<'a>, SubjectError> {
+    Ok(Entry {
+        subject: prefix.strip(&delivery.subject)?,
+        stream_sequence: delivery.stream_sequence,
+        stream_time: delivery.stream_time,
+        encoding: delivery.encoding,
+        payload: &delivery.payload,
+    })
+}
+
 impl LastMessages {
-    fn set(&mut self, stream: StreamName, last: Option<&Delivery>) {
+    pub(super) fn set(&mut self, stream: StreamName, last: Option<&Delivery>) {
         let Some(last) = last.cloned().map(Last::Applied) else { return };
         match stream {
             StreamName::Ledger => self.ledger = Some(last),

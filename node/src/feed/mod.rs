@@ -32,7 +32,7 @@ pub(crate) use leader::{Ends, Leader};
 
 use crate::app::App;
 use crate::asking::Asker;
-use crate::checkpoint::{Folder, Keeper, Sharer, Taker};
+use crate::checkpoint::{Folder, Keeper, Sharer, Tail, Taker};
 use crate::limits::{APPLY_QUEUE_STEPS, RETRY_PAUSE, WISHES_QUEUE};
 use crate::members;
 use crate::orders::operators::OperatorDesk;
@@ -135,6 +135,7 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
         tasks.spawn("checkpoints", keeper.run());
     }
     drop(step_sender);
+    let tail = Folder::of(&app.config.checkpoint).map(|folder| Tail::new(folder, incarnation.clone()));
     let applier = apply::Applier {
         app: Arc::clone(app),
         tasks: tasks.clone(),
@@ -142,6 +143,7 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
         ledger,
         catalog,
         last,
+        tail,
         steps,
         wishes: wish_sender,
     };

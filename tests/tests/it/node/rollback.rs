@@ -5,6 +5,7 @@ use std::path::Path;
 use http::Method;
 use pannier_node::Node;
 use pannier_node::progress::State;
+use pannier_tests::TestBroker;
 use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -35,11 +36,11 @@ async fn refuses(node: &Node) -> String {
 }
 
 /// `pannier recover`, and what it prints.
-async fn recover(run: &Running, nodes: &[&Node], more: &[&str]) -> (bool, Value, String) {
+async fn recover(test: &TestBroker, nodes: &[&Node], more: &[&str]) -> (bool, Value, String) {
     let nodes = nodes.iter().map(|node| format!("http://{}", node.operator_addr()));
     let nodes = nodes.collect::<Vec<_>>().join(",");
     let mut command = Command::new(env!("CARGO_BIN_EXE_pannier_under_test"));
-    command.args(["recover", "--json", "--nats", &run.test.server.url(), "--node", &nodes]).args(more);
+    command.args(["recover", "--json", "--nats", &test.server.url(), "--node", &nodes]).args(more);
     let output = command.output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     (output.status.success(), serde_json::from_slice(&output.stdout).unwrap_or_default(), said)
@@ -61,23 +62,12 @@ async fn orders_come_back_after_the_store_was_put_back() {
     let (status, early) = place(&run, "early", "3").await;
     assert_eq!(status, 201, "{early}");
 
-    let (store, old) = (run.test.folder.path().join("store"), run.test.folder.path().join("old"));
-    run.test.server.kill().await;
-    copy(&store, &old).await;
-    run.test.server.start_again().await.unwrap();
+    copy_store(&mut run).await;
     assert!(other.handle().ready().await && run.node.handle().ready().await);
     let mut answers = vec![("early".to_owned(), "3".to_owned(), early)];
-    for at in 0..20 {
-        let (key, quantity) = (format!("late-{at}"), (at % 4 + 1).to_string());
-        let (status, answer) = until_placed(&run, &key, &quantity).await;
-        assert_eq!(status, 201, "{answer}");
-        answers.push((key, quantity, answer));
-    }
+    answers.extend(late_orders(&run).await);
     let before = run.node.handle().progress().borrow().applied.ledger;
-    run.test.server.kill().await;
-    tokio::fs::remove_dir_all(&store).await.unwrap();
-    tokio::fs::rename(&old, &store).await.unwrap();
-    run.test.server.start_again().await.unwrap();
+    put_store_back(&mut run.test).await;
 
     for node in [&run.node, &other] {
         let detail = refuses(node).await;
@@ -86,11 +76,11 @@ async fn orders_come_back_after_the_store_was_put_back() {
     let (status, answer) = place(&run, "late-0", "1").await;
     assert_eq!((status, answer["code"].as_str()), (503, Some("not_ready")), "{answer}");
 
-    let (done, shown, said) = recover(&run, &[&run.node, &other], &["--dry-run"]).await;
+    let (done, shown, said) = recover(&run.test, &[&run.node, &other], &["--dry-run"]).await;
     assert!(done && shown["done"] == false && shown["parts"].as_u64() > Some(0), "{shown} {said}");
     assert!(shown["ledger_ends_at"].as_u64() < shown["ledger_known_to"].as_u64(), "{shown}");
     for _ in 0..2 {
-        let (done, shown, said) = recover(&run, &[&run.node, &other], &WHO).await;
+        let (done, shown, said) = recover(&run.test, &[&run.node, &other], &WHO).await;
         assert!(done && shown["done"] == true, "{shown} {said}");
         assert!(shown["ledger_known_to"].as_u64() >= Some(before.0), "{shown}");
     }
@@ -103,14 +93,7 @@ async fn orders_come_back_after_the_store_was_put_back() {
     let run = Running { http: client(&node), node, ..run };
     assert!(run.node.handle().ready().await, "{}", run.node.handle().progress().borrow().detail);
 
-    for (key, quantity, answer) in &answers {
-        let id = answer["order"].as_str().unwrap();
-        let (status, found) =
-            send(&run.http, Method::GET, &format!("/v1/orders/{id}"), None, &json!({})).await;
-        assert_eq!((status, told(&found)), (200, told(answer)), "{found}");
-        let (status, again) = place(&run, key, quantity).await;
-        assert_eq!((status, told(&again)), (201, told(answer)), "{again}");
-    }
+    are_found(&run, &answers).await;
     // 100 less 3 and 20 orders of 1 to 4.
     let (_, shown) =
         send(&run.http, Method::GET, "/v1/price-availability/SKU-1?quantity=1&account=C-1", None, &json!({}))
@@ -122,9 +105,87 @@ async fn orders_come_back_after_the_store_was_put_back() {
     other.stop().await.unwrap();
 
     // Nothing is to be recovered from nodes that follow their streams.
-    let (done, _, said) = recover(&run, &[&run.node], &WHO).await;
+    let (done, _, said) = recover(&run.test, &[&run.node], &WHO).await;
     assert!(!done && said.contains("no node refuses its streams"), "{said}");
     run.node.stop().await.unwrap();
+}
+
+/// A node that is started again before anybody has recovered knows what it knew, though its last checkpoint is older.
+#[tokio::test]
+async fn orders_come_back_though_every_node_was_restarted() {
+    let kept = tempfile::tempdir().unwrap();
+    let keeping = |config: &mut pannier_node::Config| {
+        config.node.name = "n1".to_owned();
+        config.checkpoint.folder = kept.path().to_owned();
+        config.checkpoint.interval = std::time::Duration::from_secs(3_600);
+    };
+    let (mut run, mut wms, ..) = checkout_with(keeping).await;
+    wms.send(json!([stock("100")])).await;
+    copy_store(&mut run).await;
+    assert!(run.node.handle().ready().await);
+    let answers = late_orders(&run).await;
+    let before = run.node.handle().progress().borrow().applied.ledger;
+    run.node.stop().await.unwrap();
+    put_store_back(&mut run.test).await;
+
+    let again = || {
+        let mut again = config(&run.test.server.url());
+        keeping(&mut again);
+        again
+    };
+    let node = Node::start(again()).await.unwrap();
+    let detail = refuses(&node).await;
+    assert!(detail.contains("rolled back"), "{detail}");
+    assert_eq!(node.handle().progress().borrow().applied.ledger, before);
+    let (done, shown, said) = recover(&run.test, &[&node], &WHO).await;
+    assert!(done && shown["ledger_known_to"] == json!(before.0), "{shown} {said}");
+    node.stop().await.unwrap();
+    // What it kept ends with entries that are others now: it goes back to what it shares with the stream.
+    let node = Node::start(again()).await.unwrap();
+    let run = Running { http: client(&node), node, ..run };
+    assert!(run.node.handle().ready().await, "{}", run.node.handle().progress().borrow().detail);
+    are_found(&run, &answers).await;
+    run.node.stop().await.unwrap();
+}
+
+/// Puts a copy of the broker's store aside.
+async fn copy_store(run: &mut Running) {
+    let (store, old) = (run.test.folder.path().join("store"), run.test.folder.path().join("old"));
+    run.test.server.kill().await;
+    copy(&store, &old).await;
+    run.test.server.start_again().await.unwrap();
+}
+
+/// Puts the copy in the place of the store.
+async fn put_store_back(test: &mut TestBroker) {
+    let (store, old) = (test.folder.path().join("store"), test.folder.path().join("old"));
+    test.server.kill().await;
+    tokio::fs::remove_dir_all(&store).await.unwrap();
+    tokio::fs::rename(&old, &store).await.unwrap();
+    test.server.start_again().await.unwrap();
+}
+
+/// Twenty of 1 to 4: key, quantity and answer.
+async fn late_orders(run: &Running) -> Vec<(String, String, Value)> {
+    let mut answers = Vec::new();
+    for at in 0..20 {
+        let (key, quantity) = (format!("late-{at}"), (at % 4 + 1).to_string());
+        let (status, answer) = until_placed(run, &key, &quantity).await;
+        assert_eq!(status, 201, "{answer}");
+        answers.push((key, quantity, answer));
+    }
+    answers
+}
+
+async fn are_found(run: &Running, answers: &[(String, String, Value)]) {
+    for (key, quantity, answer) in answers {
+        let id = answer["order"].as_str().unwrap();
+        let (status, found) =
+            send(&run.http, Method::GET, &format!("/v1/orders/{id}"), None, &json!({})).await;
+        assert_eq!((status, told(&found)), (200, told(answer)), "{found}");
+        let (status, again) = place(run, key, quantity).await;
+        assert_eq!((status, told(&again)), (201, told(answer)), "{again}");
+    }
 }
 
 /// As customers do: again with the same key while the broker is not back.
