@@ -90,6 +90,7 @@ pub(crate) struct Metrics {
     pub(crate) rules: Gauge,
     pub(crate) members_heard: Gauge,
     pub(crate) members_disagree: Gauge,
+    pub(crate) members_ahead: Gauge,
     pub(crate) ready: Gauge,
     pub(crate) broker_connected: Gauge,
     pub(crate) ledger_lag: Gauge<f64, AtomicU64>,
@@ -144,6 +145,7 @@ impl Metrics {
             rules: Gauge::default(),
             members_heard: Gauge::default(),
             members_disagree: Gauge::default(),
+            members_ahead: Gauge::default(),
             ready: Gauge::default(),
             broker_connected: Gauge::default(),
             ledger_lag: Gauge::default(),
@@ -204,6 +206,11 @@ impl Metrics {
             "member_disagree_state",
             "1: another node has other tables",
             self.members_disagree.clone(),
+        );
+        r.register(
+            "member_ahead_state",
+            "1: another node has read entries that the ledger has lost",
+            self.members_ahead.clone(),
         );
         r.register("node_ready_state", "1: /readyz answers 200", self.ready.clone());
         r.register("broker_connected_state", "1: connected to NATS", self.broker_connected.clone());

@@ -62,6 +62,9 @@ pub struct Snapshot {
     pub start: Option<Positions>,
     /// Where the leader last said that they end.
     pub end: Positions,
+    /// It is refused because the streams have lost entries that were applied.
+    #[serde(skip)]
+    pub lost: bool,
     #[serde(skip)]
     lag: Lag,
     /// When and where catching up began.
@@ -226,6 +229,7 @@ impl Default for Progress {
             applied: Positions::default(),
             start: None,
             end: Positions::default(),
+            lost: false,
             lag: Lag::default(),
             catch_up: None,
         };
@@ -289,6 +293,12 @@ impl Progress {
             s.end = s.end.max(end);
             s.lag.ends(end.ledger, asked);
         });
+    }
+
+    /// As [`Progress::refuse`], where the streams have lost entries that are in the tables.
+    pub fn refuse_lost(&self, detail: String) {
+        self.change(|s| s.lost |= !matches!(s.state, State::Stopping | State::Refused));
+        self.refuse(detail);
     }
 
     /// The tables can no longer be trusted, for the reason in `detail`. Nothing leads back, and the first reason

@@ -14,6 +14,7 @@ use crate::config::Checkpoint;
 const ENDING: &str = ".checkpoint";
 const UNFINISHED: &str = "tmp";
 const TAIL_ENDING: &str = ".tail";
+const EVIDENCE: &str = "evidence";
 
 /// What a disk did not do.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +90,11 @@ impl Folder {
     pub(crate) fn of(config: &Checkpoint) -> Option<Self> {
         let named = !config.folder.as_os_str().is_empty();
         named.then(|| Self { path: config.folder.clone(), kept: config.kept })
+    }
+
+    /// For tables that were found wrong.
+    pub(super) fn evidence(&self) -> Self {
+        Self { path: self.path.join(EVIDENCE), kept: self.kept }
     }
 
     pub(crate) fn file(&self, name: &Name) -> PathBuf {

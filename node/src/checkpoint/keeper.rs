@@ -116,6 +116,24 @@ impl Keeper {
     }
 }
 
+/// Writes the tables as they are into a folder that nothing is ever read from by itself; says where, or why not.
+pub(crate) async fn keep_evidence(app: &App, tasks: &Tasks) -> String {
+    let (Some(folder), Some(taker)) = (Folder::of(&app.config.checkpoint), app.giver.taker.get()) else {
+        return "without checkpoint.folder nothing of it is kept".to_owned();
+    };
+    let taken = match taker.take().await {
+        Ok(taken) => taken,
+        Err(error) => return format!("nothing of it is kept: {error}"),
+    };
+    let (folder, tasks) = (folder.evidence(), tasks.clone());
+    let shown = folder.path().display().to_string();
+    match tokio::task::spawn_blocking(move || write(&folder, taken, None, &tasks)).await {
+        Ok(Ok(written)) => format!("its tables stand in {shown} as {}", written.name),
+        Ok(Err(error)) => format!("nothing of it is kept: {error}"),
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    }
+}
+
 impl From<TakenError> for KeepError {
     fn from(error: TakenError) -> Self {
         match error {

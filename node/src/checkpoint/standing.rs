@@ -38,6 +38,8 @@ pub(crate) struct Standing {
 #[derive(Debug, Default)]
 struct Known {
     newest: Option<Kept>,
+    /// The highest positions at which another node had the same tables.
+    agreed: MemberPositions,
     /// A node can start for sure from a state that has every entry before this.
     covered: Option<Timestamp>,
     /// `None`: the ledger keeps everything.
@@ -78,6 +80,11 @@ impl Standing {
         self.lock().newest.clone()
     }
 
+    /// A checkpoint up to there is right, by what other nodes said since this one runs.
+    pub(crate) fn agreed_up_to(&self) -> MemberPositions {
+        self.lock().agreed
+    }
+
     /// How long the ledger keeps entries.
     pub(crate) fn limit(&self, age_max: Option<Duration>) {
         self.lock().age_max = age_max;
@@ -93,6 +100,10 @@ impl Standing {
     /// Another node had the same tables at these positions; `None`: there is no other node.
     pub(crate) fn agreed(&self, at: Option<MemberPositions>) {
         let mut known = self.lock();
+        if let Some(at) = at {
+            known.agreed.ledger = known.agreed.ledger.max(at.ledger);
+            known.agreed.catalog = known.agreed.catalog.max(at.catalog);
+        }
         let Some(newest) = &mut known.newest else { return };
         if newest.is_confirmed || at.is_some_and(|at| !newest.is_within(at)) {
             return;

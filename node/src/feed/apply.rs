@@ -201,7 +201,7 @@ impl Applier {
 }
 
 /// The error says what is wrong with its subject.
-pub(super) fn entry_of<'a>(prefix: &Prefix, delivery: &'a Delivery) -> Result<Entry<'a>, SubjectError> {
+pub(crate) fn entry_of<'a>(prefix: &Prefix, delivery: &'a Delivery) -> Result<Entry<'a>, SubjectError> {
     Ok(Entry {
         subject: prefix.strip(&delivery.subject)?,
         stream_sequence: delivery.stream_sequence,

@@ -63,6 +63,9 @@ async fn queue(
                 app.metrics.consumer_restarts.get_or_create(&OfStream { stream: name.as_str() }).inc();
                 continue;
             }
+            Event::Lost(loss @ (Loss::RolledBack { .. } | Loss::Diverged { .. })) => {
+                return app.progress.refuse_lost(advice(&loss));
+            }
             Event::Lost(loss) => return app.progress.refuse(advice(&loss)),
         };
         if let Some(Err(_)) | None = stop.run_until_cancelled(steps.send(step)).await {

@@ -27,6 +27,7 @@ use pannier_streams::stored::ReadError;
 use pannier_streams::{Broker, ConfigError, ConnectError, Streams, open};
 use tokio::sync::mpsc;
 
+pub(crate) use apply::{LastMessages, entry_of};
 pub(crate) use consume::Step;
 pub(crate) use leader::{Ends, Leader};
 
@@ -150,6 +151,7 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
     tasks
         .spawn_thread("pannier-apply", move || applier.run())
         .map_err(|error| format!("starting the apply thread: {error}; raise the limit of threads"))?;
+    members::meet(app, &broker, &streams).await;
     start_committer(app, tasks, &broker, &streams)?;
     tasks.spawn("link", link(Arc::clone(app), tasks.clone(), broker.clone()));
     tasks.spawn("watch", watch::run(Arc::clone(app), tasks.clone()));

@@ -113,6 +113,7 @@ async fn answer(
         }
     }
     answer.other_incarnation = other_incarnation;
+    answer.nodes_disagree = app.metrics.members_disagree.get() != 0;
     let bytes = codec::encode(encoding, &answer).map_err(Refusal::Encode)?;
     app.metrics.lookup_duration.observe(began.elapsed().as_secs_f64());
     // Lines of a basket mostly end alike: one look at the family serves a run of them.

@@ -98,6 +98,7 @@ impl From<DeskError> for Refusal {
             | DeskError::OutOfReach
             | DeskError::Behind
             | DeskError::Disagree
+            | DeskError::Lost
             | DeskError::Recovering
             | DeskError::Uncovered
             | DeskError::PricedAgain => Self::LedgerUnavailable(error),

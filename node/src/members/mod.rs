@@ -2,10 +2,12 @@
 //! keeps what the others said. A node that cannot read the members keeps what it knew.
 //!
 //! Nobody is led by this: nodes are equal, and each judges by its own fold. What members tell is for operators, for
-//! whoever wants a checkpoint of a peer, and for one thing more: nodes whose tables differ at one position cannot all
-//! be right, and none of them knows which is, so orders are refused until an operator has looked.
+//! whoever wants a checkpoint of a peer, and for two things more: nodes whose tables differ at one position cannot all
+//! be right, so orders are refused until the wrong one has found that out (`doubt`) or an operator has decided; and entries
+//! that a node has read and the ledger lost are customers' orders, so none are taken before these are back.
 
 mod digests;
+mod doubt;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -14,15 +16,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use pannier_core::ledger::RULE_VERSION;
-use pannier_protocol::SourceId;
 use pannier_protocol::api::operator::{
     Agreement, ClusterShown, Member, MemberCheckpoint, MemberDifference, MemberPositions, MemberShown,
 };
+use pannier_protocol::{SourceId, StreamSequence, Timestamp};
 use pannier_streams::members::{Bucket, Heard, MembersError};
 use pannier_streams::{Broker, Streams};
 use tokio::time::timeout;
 
 pub(crate) use digests::Digests;
+use doubt::Doubt;
 
 use crate::app::{Addresses, App};
 use crate::checkpoint::Cover;
@@ -58,6 +61,22 @@ impl Members {
                 Agreement::Unknown | Agreement::Agrees(_) => None,
             }
         })
+    }
+
+    /// A node that has read entries that the ledger lost and nobody has recovered since, and how far.
+    fn ahead(&self, app: &App) -> Option<(SourceId, StreamSequence)> {
+        let incarnation = app.progress.read().incarnation.clone();
+        let recovery = app.tables.get().and_then(|tables| tables.ledger.orders().recovery());
+        let recovered = recovery.filter(|it| it.done).map(|it| it.up_to);
+        let known = self.read();
+        let mut ahead = known.members.values().filter(|member| {
+            member.lost_entries
+                && member.node != app.config.node_name()
+                && Some(&member.incarnation) == incarnation.as_ref()
+                && heard(app, member) < MEMBER_SILENT_AFTER
+                && recovered.is_none_or(|up_to| up_to < member.applied.ledger)
+        });
+        ahead.next().map(|member| (member.node.clone(), member.applied.ledger))
     }
 
     pub(crate) fn shown(&self, app: &App) -> ClusterShown {
@@ -167,6 +186,23 @@ pub(crate) async fn ready(
     Ok(ready)
 }
 
+/// Hears for the first time what others said, before this node takes an order.
+pub(crate) async fn meet(app: &App, broker: &Broker, streams: &Streams) {
+    let known = timeout(MEMBER_SILENT_AFTER, async { Bucket::open(broker, streams).await?.all().await });
+    match known.await {
+        Ok(Ok(known)) => {
+            let said = known.into_iter().filter_map(|said| {
+                let member: Member = serde_json::from_slice(&said).ok()?;
+                Some(Heard::Said(member.node.to_string(), said))
+            });
+            said.for_each(|said| app.members.hear(said));
+            look_for_lost_entries(app);
+        }
+        Ok(Err(error)) => tracing::warn!(%error, "the members cannot be read yet"),
+        Err(_) => tracing::warn!("the members do not answer yet"),
+    }
+}
+
 /// Until the node stops; then it says that it leaves.
 pub(crate) async fn run(app: Arc<App>, tasks: Tasks, broker: Broker, streams: Streams) {
     let stop = tasks.token();
@@ -177,8 +213,9 @@ pub(crate) async fn run(app: Arc<App>, tasks: Tasks, broker: Broker, streams: St
             Some(Err(error)) => wait(&error, "open").await,
         }
     };
+    let doubt = Doubt::new(Arc::clone(&app), tasks.clone(), broker.clone(), streams);
     tokio::select! {
-        () = say(&app, &bucket) => {}
+        () = say(&app, &bucket, doubt) => {}
         () = hear(&app, &bucket) => {}
         () = stop.cancelled() => {}
     }
@@ -187,12 +224,12 @@ pub(crate) async fn run(app: Arc<App>, tasks: Tasks, broker: Broker, streams: St
     }
 }
 
-async fn say(app: &App, bucket: &Bucket) {
+async fn say(app: &App, bucket: &Bucket, mut doubt: Doubt) {
     let mut interval = tokio::time::interval(HEARTBEAT_INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        look(app);
+        look(app, &mut doubt);
         let Some(member) = own(app) else { continue };
         let bytes = serde_json::to_vec(&member).expect("strings and numbers are always JSON");
         if let Err(error) = bucket.say(member.node.as_str(), Bytes::from(bytes)).await {
@@ -202,11 +239,13 @@ async fn say(app: &App, bucket: &Bucket) {
 }
 
 /// What others' tables and checkpoints say of this node's, told once, and again when it is over.
-fn look(app: &App) {
+fn look(app: &App, doubt: &mut Doubt) {
     app.members.confirm(app);
     look_after_checkpoints(app);
     let differs = app.members.disagreement(app);
     let before = app.metrics.members_disagree.set(i64::from(differs.is_some()));
+    doubt.look_into(differs.as_ref().map(|(_, at)| *at));
+    look_for_lost_entries(app);
     app.metrics.members_heard.set(i64::try_from(app.members.read().members.len()).unwrap_or(i64::MAX));
     match differs {
         Some((node, at)) if before == 0 => {
@@ -214,6 +253,19 @@ fn look(app: &App) {
                 "its tables differ from this node's: one of them is wrong; orders are refused until one leaves");
         }
         None if before != 0 => tracing::warn!("the nodes that are there agree again"),
+        Some(_) | None => {}
+    }
+}
+
+/// A node that refuses the streams has read entries that the ledger has not: customers hold answers that rest on them.
+fn look_for_lost_entries(app: &App) {
+    let ahead = app.members.ahead(app);
+    let before = app.metrics.members_ahead.set(i64::from(ahead.is_some()));
+    match ahead {
+        Some((node, position)) if before == 0 => tracing::error!(%node, %position,
+            "it has read entries that the ledger has lost: orders are refused until they are recovered (pannier \
+             recover), or that node is stopped"),
+        None if before != 0 => tracing::warn!("no node knows entries any more that the ledger has not"),
         Some(_) | None => {}
     }
 }
@@ -282,6 +334,7 @@ fn own(app: &App) -> Option<Member> {
         incarnation: progress.incarnation.clone()?,
         state: progress.state.as_str().to_owned(),
         detail: progress.detail.clone(),
+        lost_entries: progress.lost,
         applied,
         ledger_lag_ms: lag,
         lookups_in_flight: u64::try_from(app.metrics.lookups_in_flight.get()).unwrap_or(0),
@@ -289,11 +342,14 @@ fn own(app: &App) -> Option<Member> {
         operator: operator.to_string(),
         quic: quic.filter(|_| is_given).map(|listens| app.config.quic.advertised(listens)),
         digests: app.digests.shown(),
-        checkpoint: app.checkpoints.newest().map(|kept| MemberCheckpoint {
-            ledger: kept.ledger,
-            catalog: kept.catalog,
-            at: kept.whole_at,
-            confirmed: kept.is_confirmed,
+        // One that was taken before the first entry is of no time that could be written.
+        checkpoint: app.checkpoints.newest().filter(|kept| kept.whole_at > Timestamp::MIN).map(|kept| {
+            MemberCheckpoint {
+                ledger: kept.ledger,
+                catalog: kept.catalog,
+                at: kept.whole_at,
+                confirmed: kept.is_confirmed,
+            }
         }),
         at: app.clock.now(),
     })

@@ -49,6 +49,11 @@ pub(crate) enum DeskError {
     )]
     Disagree,
     #[error(
+        "another node has read orders that the ledger has lost: none are taken until operators have brought them back \
+         (pannier recover); try again with the same key"
+    )]
+    Lost,
+    #[error(
         "the broker lost entries, and operators bring back what nodes know of them: no orders until that is done \
          (pannier recover); try again with the same key"
     )]
@@ -106,6 +111,9 @@ fn writable<'a>(app: &'a App, tables: &Tables) -> Result<&'a Committer, DeskErro
     }
     if app.metrics.members_disagree.get() != 0 {
         return Err(DeskError::Disagree);
+    }
+    if app.metrics.members_ahead.get() != 0 {
+        return Err(DeskError::Lost);
     }
     if app.checkpoints.cover(app.clock.now()) == Cover::TooOld {
         return Err(DeskError::Uncovered);

@@ -21,6 +21,9 @@ pub struct LookupAnswer {
     /// `at_least` came from another life of the ledger, with which no position compares.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub other_incarnation: bool,
+    /// Another node has other tables than this one, and it is not known yet which is wrong.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nodes_disagree: bool,
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub account: Option<AccountId>,
     #[cfg_attr(feature = "openapi", schema(value_type = String))]

@@ -133,6 +133,7 @@ impl Lookup<'_> {
         let answer = LookupAnswer {
             as_of,
             other_incarnation: false,
+            nodes_disagree: false,
             account: request.account.clone(),
             currency: basket.currency,
             pricing_date: basket.pricing_date,

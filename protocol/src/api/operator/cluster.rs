@@ -22,6 +22,9 @@ pub struct Member {
     pub state: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
+    /// It refuses its streams since they have lost entries that it had applied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost_entries: bool,
     /// Last entries applied.
     pub applied: MemberPositions,
     /// Since its fold was at the ledger's end; without: it never was.

@@ -1,9 +1,12 @@
 //! Nodes that know of each other: what `pannier cluster` shows, and what becomes of orders where tables differ.
 
+use std::time::Duration;
+
 use http::Method;
 use pannier_client::{HttpClient, Options};
 use pannier_core::gate::GateMode;
 use pannier_node::Node;
+use pannier_node::progress::State;
 use serde_json::{Value, json};
 
 use super::checkout::{checkout, place, send};
@@ -14,7 +17,7 @@ pub(crate) async fn until(node: &Node, what: impl Fn(&Value) -> bool) -> Value {
     let options = Options { deadline: PATIENCE, ..Options::default() };
     let http = HttpClient::new(&format!("http://{}", node.operator_addr()), options).unwrap();
     let seen = async {
-        let mut interval = tokio::time::interval(std::time::Duration::from_millis(50));
+        let mut interval = tokio::time::interval(Duration::from_millis(50));
         loop {
             interval.tick().await;
             let response = http.get("/v1/operator/cluster").await.unwrap();
@@ -70,38 +73,51 @@ async fn nodes_come_agree_and_leave() {
     running.node.stop().await.unwrap();
 }
 
-/// A node whose gate let through what the others held back has other tables.
+/// A node whose gate let through what the others held back has other tables: it folds again, finds that, and leaves.
 #[tokio::test]
-async fn orders_are_refused_while_tables_differ() {
+async fn orders_are_refused_until_the_node_with_wrong_tables_has_left() {
     let (running, wms) = checkout().await;
-    let wrong = start(&running, "n2", GateMode::Off).await;
+    let kept = tempfile::tempdir().unwrap();
+    let mut with = config(&running.test.server.url());
+    with.node.name = "n2".to_owned();
+    with.checkpoint.folder = kept.path().to_owned();
+    with.checkpoint.interval = Duration::from_secs(3_600);
+    let wrong = Node::start_with_gate(with, GateMode::Off).await.unwrap();
+    assert!(wrong.handle().ready().await);
     // A gap, and then what is relative: not applied where the gate is.
     let gap = wms.send_as(90, json!([stock("10")])).await;
     let adjust = json!({"stock_adjust": {"item": "SKU-1", "warehouse": "DAL", "uom": "EA", "on_hand": "-3", "allocated": "0",
                                          "quarantine": "0"}});
     wms.send_as(91, json!([adjust])).await;
     running.wait_for(|snapshot| snapshot.applied.ledger > gap).await;
-    let shown = until(&running.node, |it| agreement(it, "n2") == "differs").await;
-    assert_eq!(agreement(&shown, "n1"), "agrees", "with itself");
-
-    // The look at the others is once a second, so the first may still be taken.
-    let refused = async {
-        for attempt in 0.. {
+    let (mut orders_refused, mut lookups_flagged, mut attempt) = (false, false, 0);
+    let left = async {
+        while wrong.handle().progress().borrow().state != State::Refused
+            || !orders_refused
+            || !lookups_flagged
+        {
+            attempt += 1;
             let (status, answer) = place(&running.http, &format!("k{attempt}"), "1").await;
             if status == 503 {
-                return answer;
+                assert_eq!(answer["code"], json!("ledger_unavailable"), "{answer}");
+                assert!(answer["detail"].as_str().unwrap().contains("nodes do not agree"), "{answer}");
+                orders_refused = true;
             }
+            let lookup = client(&running.node).get("/v1/price-availability/SKU-1").await.unwrap();
+            assert_eq!(lookup.status(), 200, "lookups go on");
+            let answer: Value = serde_json::from_slice(lookup.body()).unwrap();
+            lookups_flagged |= answer["nodes_disagree"] == true;
         }
-        unreachable!("it is tried until it is refused");
     };
-    let answer = tokio::time::timeout(PATIENCE, refused).await.unwrap();
-    assert_eq!(answer["code"], json!("ledger_unavailable"), "{answer}");
-    assert!(answer["detail"].as_str().unwrap().contains("nodes do not agree"), "{answer}");
-    let lookup = client(&running.node).get("/v1/price-availability/SKU-1").await.unwrap();
-    assert_eq!(lookup.status(), 200, "lookups go on");
-
-    wrong.stop().await.unwrap();
-    until(&running.node, |it| names(it) == ["n1"]).await;
+    tokio::time::timeout(PATIENCE, left).await.expect("the wrong one leaves");
+    let detail = wrong.handle().progress().borrow().detail.clone();
+    assert!(detail.contains("this node is wrong and leaves"), "{detail}");
+    let evidence = std::fs::read_dir(kept.path().join("evidence")).unwrap();
+    assert!(
+        evidence.flatten().any(|it| it.file_name().to_str().unwrap().ends_with(".checkpoint")),
+        "{detail}"
+    );
+    assert_eq!(running.node.handle().progress().borrow().state, State::Ready);
     let taken = async {
         for attempt in 0.. {
             let body = json!({"account": "C-1", "lines": [{"line": "1", "item": "SKU-1", "quantity": "1", "uom": "EA"}]});
@@ -113,5 +129,6 @@ async fn orders_are_refused_while_tables_differ() {
         }
     };
     tokio::time::timeout(PATIENCE, taken).await.expect("orders are taken again");
+    wrong.stop().await.unwrap();
     running.node.stop().await.unwrap();
 }

@@ -11,6 +11,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::checkout::{checkout_with, order, send};
+use super::members::until;
 use super::{PATIENCE, Running, client, config, stock};
 
 async fn place(run: &Running, key: &str, quantity: &str) -> (u16, Value) {
@@ -137,6 +138,17 @@ async fn orders_come_back_though_every_node_was_restarted() {
     let detail = refuses(&node).await;
     assert!(detail.contains("rolled back"), "{detail}");
     assert_eq!(node.handle().progress().borrow().applied.ledger, before);
+    // One that knows nothing of what was lost must not promise the same stock again.
+    until(&node, |shown| shown["members"][0]["member"]["lost_entries"] == true).await;
+    let mut fresh = config(&run.test.server.url());
+    fresh.node.name = "n2".to_owned();
+    let fresh = Node::start(fresh).await.unwrap();
+    assert!(fresh.handle().ready().await);
+    let (status, answer) =
+        send(&client(&fresh), Method::POST, "/v1/orders", Some("fresh"), &order("1")).await;
+    assert_eq!(status, 503, "{answer}");
+    assert!(answer["detail"].as_str().unwrap().contains("the ledger has lost"), "{answer}");
+    fresh.stop().await.unwrap();
     let (done, shown, said) = recover(&run.test, &[&node], &WHO).await;
     assert!(done && shown["ledger_known_to"] == json!(before.0), "{shown} {said}");
     node.stop().await.unwrap();
