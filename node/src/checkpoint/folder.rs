@@ -162,7 +162,7 @@ impl Folder {
             let path = self.file(name);
             did("remove", &path, fs::remove_file(&path))?;
         }
-        let Some(oldest) = names.iter().take(self.kept).last() else { return Ok(()) };
+        let Some(oldest) = names.iter().take(self.kept).next_back() else { return Ok(()) };
         let tails = self.tails(incarnation)?;
         for (name, next) in tails.iter().zip(tails.iter().skip(1)) {
             if next.after <= oldest.ledger {
