@@ -17,6 +17,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use super::load::{Load, Told};
+use super::outage::{self, Outage};
 use crate::broker::BrokerArgs;
 use crate::cli::data;
 use crate::stage::{NodeProcess, world};
@@ -33,6 +34,10 @@ pub struct Args {
     /// Between two things that happen to the cluster.
     #[arg(long, env = "PANNIER_DEMO_SECONDS", default_value_t = 3)]
     seconds: u64,
+    /// At the end no broker is there for so long, at most 120: lookups go on and turn stale in time, orders are refused. 0:
+    /// some are there all the time.
+    #[arg(long, env = "PANNIER_DEMO_OUTAGE_SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=120))]
+    outage: u64,
     /// An older build of this program: the nodes begin as that one, each is this one once it was restarted, and then the
     /// newest rules are put in force.
     #[arg(long, env = "PANNIER_FROM_BUILD", requires = "from_rules")]
@@ -70,6 +75,9 @@ struct Outcome {
     stale_answers: u64,
     stale_age_ms_max: u64,
     digests_agree: bool,
+    /// Without brokers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outage: Option<Outage>,
 }
 
 struct Stage {
@@ -89,7 +97,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let temporary = folder.path().to_owned();
     let kept = args.keep.then(|| folder.keep());
     let mut stage = Stage::set(&args, kept.as_ref().unwrap_or(&temporary)).await?;
-    let outcome = Box::pin(perform(&mut stage, Duration::from_secs(args.seconds))).await;
+    let lasts = (args.outage > 0).then(|| Duration::from_secs(args.outage));
+    let outcome = Box::pin(perform(&mut stage, Duration::from_secs(args.seconds), lasts)).await;
     let stopped = stage.stop().await;
     let (outcome, unanswered) = outcome?;
     stopped?;
@@ -102,18 +111,27 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     ensure!(unanswered == 0, "{unanswered} orders have no answer from any node");
     ensure!(outcome.doubled == 0 && outcome.lost == 0, "orders were lost or doubled");
     ensure!(outcome.digests_agree, "the nodes' tables do not agree");
+    let honest = outcome.outage.as_ref().is_none_or(|it| it.lookups_wrong == 0 && it.orders_wrong == 0);
+    ensure!(honest, "without brokers nodes answered what they should not");
     Ok(())
 }
 
 /// The second: requests for an order that no node answered in time, or one with anything but a documented refusal.
-async fn perform(stage: &mut Stage, step: Duration) -> anyhow::Result<(Outcome, u64)> {
+async fn perform(
+    stage: &mut Stage,
+    step: Duration,
+    outage: Option<Duration>,
+) -> anyhow::Result<(Outcome, u64)> {
     let options = Options { deadline: TRY, ..Options::default() };
     let nodes = Nodes::new(stage.nodes.iter().map(NodeProcess::address), &options)?;
     let load = Load::start(&nodes, stage.connect().await?, &stage.streams);
-    let happened = happen(stage, step).await;
+    let happened = match (happen(stage, step).await, outage) {
+        (Ok(()), Some(lasts)) => stage.without_brokers(lasts).await.map(Some),
+        (happened, _) => happened.map(|()| None),
+    };
     say("customers stop");
     let told = load.stop().await?;
-    happened?;
+    let outage = happened?;
     let digests_agree = stage.agree().await?;
     let broker = stage.connect().await?;
     let dispatched = settled(&broker, &stage.streams, &told).await?;
@@ -127,6 +145,7 @@ async fn perform(stage: &mut Stage, step: Duration) -> anyhow::Result<(Outcome, 
         stale_answers: told.stale_answers,
         stale_age_ms_max: told.stale_age_ms_max,
         digests_agree,
+        outage,
     };
     for order in told.accepted() {
         let copies = dispatched.get(order).copied().unwrap_or(0);
@@ -231,6 +250,22 @@ impl Stage {
             }
         }
         Ok(stage)
+    }
+
+    /// All at once, and for so long.
+    async fn without_brokers(&mut self, lasts: Duration) -> anyhow::Result<Outage> {
+        say(format_args!("all brokers are killed, for {lasts:?}"));
+        for broker in &mut self.brokers {
+            broker.kill().await;
+        }
+        let nodes: Vec<_> = self.nodes.iter().map(|node| node.address().to_owned()).collect();
+        let outage = outage::bear(&nodes, lasts).await?;
+        say("all brokers are started again");
+        for broker in &mut self.brokers {
+            broker.start_again().await?;
+        }
+        self.whole().await?;
+        Ok(outage)
     }
 
     async fn connect(&self) -> anyhow::Result<Broker> {

@@ -24,9 +24,9 @@ const ORDER_EVERY: Duration = Duration::from_millis(100);
 const SENT_TWICE_EVERY: u64 = 2;
 /// How long a lookup may be asked of one node after the other.
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(15);
-const ORDER_PATIENCE: Duration = Duration::from_secs(90);
+const ORDER_PATIENCE: Duration = Duration::from_secs(180);
 const TICK_EVERY: Duration = Duration::from_millis(500);
-const STALENESS_MS_MAX: u64 = 3_000;
+pub(super) const STALENESS_MS_MAX: u64 = 3_000;
 const SOURCES: [&str; 2] = ["ledger.stock.wms", "catalog.shared.erp"];
 
 /// What customers were told in the end.
