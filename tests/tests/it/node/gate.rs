@@ -33,13 +33,22 @@ impl Running {
 
 /// The whole of the chain anew: one cell.
 pub(super) async fn snapshot(publisher: &mut Publisher, cell: Value) -> StreamSequence {
+    let (_, hash) = snapshot_without_end(publisher, cell).await;
+    publisher.send(snapshot_end(&hash)).await
+}
+
+/// All but its end, and the hash that this must have.
+pub(super) async fn snapshot_without_end(publisher: &mut Publisher, cell: Value) -> (StreamSequence, String) {
     publisher.send(json!([{"snapshot_begin": {"id": "S1", "scope": {"table": "all"}, "cut": 9}}])).await;
     publisher.sequence += 1;
     let part = publisher.envelope(publisher.sequence, json!([{"part": {"of": "S1"}}, cell]));
     let payload = serde_json::to_vec(&part).unwrap();
-    let hash: String = Sha256::digest(&payload).iter().map(|byte| format!("{byte:02x}")).collect();
-    publisher.put(payload).await;
-    publisher.send(json!([{"snapshot_end": {"id": "S1", "rows": 1, "hash": hash}}])).await
+    let hash = Sha256::digest(&payload).iter().map(|byte| format!("{byte:02x}")).collect();
+    (publisher.put(payload).await, hash)
+}
+
+pub(super) fn snapshot_end(hash: &str) -> Value {
+    json!([{"snapshot_end": {"id": "S1", "rows": 1, "hash": hash}}])
 }
 
 #[tokio::test]

@@ -7,20 +7,22 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use pannier::stage::NodeProcess;
 use pannier_client::{Nodes, Options};
-use pannier_protocol::IdempotencyKey;
 use pannier_protocol::api::{OrderAnswer, OrderRequest, OrderState};
+use pannier_protocol::{IdempotencyKey, StreamSequence};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::checkout::checkout;
-use super::{PATIENCE, Running, stock};
+use super::gate::{snapshot_end, snapshot_without_end};
+use super::{PATIENCE, Publisher, Running, stock};
 
 /// For one try, so that a client goes on to the next node while a broker is away.
 const TRY: Duration = Duration::from_secs(8);
 
 struct Deployment {
     running: Running,
+    wms: Publisher,
     nodes: Vec<NodeProcess>,
 }
 
@@ -36,7 +38,7 @@ impl Deployment {
         for node in &mut nodes {
             node.ready(PATIENCE).await.unwrap();
         }
-        Self { running, nodes }
+        Self { running, wms, nodes }
     }
 
     fn client(&self) -> Nodes {
@@ -169,6 +171,25 @@ async fn a_broker_restarted_under_load_loses_and_doubles_nothing() {
     let answers: Vec<_> = join_all(placing).await.into_iter().map(Result::unwrap).collect();
     assert!(answers.iter().all(|(_, answer)| is_accepted(answer)), "the shelf has enough for all");
     check(&deployment, 1_000, &answers).await;
+    deployment.stop().await;
+}
+
+/// Half of what a source says again is in the node's memory alone when it is killed.
+#[tokio::test]
+async fn a_node_killed_during_a_resync_comes_to_the_same_tables() {
+    let mut deployment = Deployment::start(2, "90").await;
+    let shared = StreamSequence(0);
+    let (half, hash) = snapshot_without_end(&mut deployment.wms, stock("50")).await;
+    let at_half = deployment.running.as_of(half, shared).to_string();
+    assert_eq!(deployment.left(&at_half).await, ["90", "90"]);
+    let victim = &mut deployment.nodes[0];
+    victim.process().kill().await.unwrap();
+    victim.process().start_again().unwrap();
+    victim.ready(PATIENCE).await.unwrap();
+    assert_eq!(deployment.left(&at_half).await, ["90", "90"]);
+    let end = deployment.wms.send(snapshot_end(&hash)).await;
+    let at_end = deployment.running.as_of(end, shared).to_string();
+    assert_eq!(deployment.left(&at_end).await, ["50", "50"]);
     deployment.stop().await;
 }
 
