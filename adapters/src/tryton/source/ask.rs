@@ -1,8 +1,10 @@
-//! Publishing from polls.
+//! Publishing from polls. Nodes that cannot wait for the next one ask (policy `ask`), and are answered out of one that is made
+//! at once: what it finds is published as well.
 
 use std::time::Duration;
 
 use pannier_protocol::Timestamp;
+use pannier_protocol::ask::{Asked, LiveRows};
 use tokio::time::Instant;
 
 use super::SourceError;
@@ -10,7 +12,7 @@ use super::config::PollConfig;
 use super::intake::Batch;
 use super::poll::{Cursor, Part, Poll};
 use super::publish::{Pauses, Publisher, every};
-use crate::runner::{Positions, decode, encode, now};
+use crate::runner::{Positions, Question, decode, encode, now};
 use crate::tryton::TrytonConfig;
 
 /// Where the cursor is kept.
@@ -36,6 +38,7 @@ impl Asker {
     }
 
     pub(super) async fn work(&mut self, config: &TrytonConfig) -> Result<(), SourceError> {
+        let mut questions = self.publisher.questions(&config.prefix).await?;
         let mut ticks = every(config.catalog.tick_ms);
         let (mut polls, mut pauses) = (every(config.poll.every_ms), Pauses::default());
         loop {
@@ -57,6 +60,9 @@ impl Asker {
                 _ = ticks.tick() => {
                     self.publisher.publish().await?;
                 }
+                question = questions.next() => if self.answer(question).await? {
+                    self.publisher.publish().await?;
+                },
                 repeated = self.publisher.repeat_on_request() => repeated?,
             }
         }
@@ -81,6 +87,33 @@ impl Asker {
             self.catalog = later(config.catalog_every_ms);
         }
         Ok(self.changed(Part::Stock).await? || says)
+    }
+
+    /// Whether anything is to be published.
+    async fn answer(&mut self, question: Question) -> Result<bool, SourceError> {
+        if question.until() <= Instant::now() {
+            return Ok(false);
+        }
+        let part = match question.asked() {
+            Asked::Stock(_) => Part::Stock,
+            Asked::Prices(_) => Part::Catalog,
+        };
+        let read_at = self.publisher.desk().broker_time(now());
+        if !self.publisher.is_begun() {
+            question.decline("Tryton was not read yet").await;
+            return Ok(false);
+        }
+        let says = match self.changed(part).await {
+            Ok(says) => says,
+            Err(SourceError::Rest(error)) => {
+                question.decline(&error.to_string()).await;
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        let changes = self.publisher.model().map(|model| model.live(question.asked())).unwrap_or_default();
+        question.answer(LiveRows { read_at, changes }).await;
+        Ok(says)
     }
 
     async fn changed(&mut self, part: Part) -> Result<bool, SourceError> {

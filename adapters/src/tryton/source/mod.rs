@@ -58,6 +58,8 @@ pub enum SourceError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Drain(#[from] DrainError),
+    #[error("cannot listen for live questions of nodes: {0}")]
+    Questions(String),
     #[error(transparent)]
     Rest(#[from] RestError),
     #[error(transparent)]

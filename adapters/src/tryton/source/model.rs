@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pannier_protocol::ask::Asked;
 use pannier_protocol::change::{
     Account, AccountRemoved, Item, ItemRemoved, PriceScope, PriceScopeKind, PriceSelection, Prices,
     PricesRemoved, Reflected, ReflectedLine, SnapshotScope, StockRemoved, StockSet, SupplyRemoved, SupplySet,
@@ -167,6 +168,22 @@ impl Model {
             return Default::default();
         }
         (Said { item, prices, cells, supply }, left_out)
+    }
+
+    /// What is asked of one item, as far as it was taken in.
+    pub(super) fn live(&self, asked: &Asked) -> Vec<Change> {
+        let item = match asked {
+            Asked::Stock(asked) => &asked.item,
+            Asked::Prices(asked) => &asked.item,
+        };
+        let Some(said) = self.names.owner(item.as_str()).and_then(|id| self.items.get(&id)) else {
+            return Vec::new();
+        };
+        let mut told = Told::default();
+        told.product(&Said { item: said.item.clone(), ..Said::default() }, said, &BTreeSet::new());
+        let mut changes = told.changes(self.names.currency, &self.terms);
+        changes.retain(|change| asked.covers(change));
+        changes
     }
 
     /// All of it, as snapshots that leave nothing of an earlier life.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pannier_protocol::Timestamp;
+use pannier_protocol::subject::Prefix;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::SourceError;
@@ -11,7 +12,7 @@ use super::config::CatalogConfig;
 use super::intake::{Batch, Intake};
 use super::model::Model;
 use crate::limits::{SOURCE_RETRY_DELAY_MAX, SOURCE_RETRY_DELAY_MIN};
-use crate::runner::{CaughtUp, Desk, Positions, Runner, RunnerConfig, now};
+use crate::runner::{CaughtUp, Desk, Positions, Questions, Runner, RunnerConfig, now};
 use crate::tryton::TrytonConfig;
 
 /// The runner with the model.
@@ -43,6 +44,11 @@ impl Publisher {
 
     pub(super) fn desk(&self) -> Desk {
         self.runner.desk()
+    }
+
+    /// What nodes want to know at once.
+    pub(super) async fn questions(&self, prefix: &Prefix) -> Result<Questions, SourceError> {
+        self.runner.questions(prefix).await.map_err(|error| SourceError::Questions(error.to_string()))
     }
 
     /// Whether rows were published before, by the same rules: else the next batch has to be all of them.

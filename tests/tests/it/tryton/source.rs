@@ -7,7 +7,9 @@ use pannier_adapters::tryton::source::{self, SourceError};
 use pannier_client::HttpClient;
 use pannier_node::{Config, Node};
 use pannier_protocol::api::LookupRequest;
-use pannier_protocol::{AsOf, Decimal, StreamSequence};
+use pannier_protocol::ask::{Asked as About, AskedPrices, AskedStock, Question, Reply, Says};
+use pannier_protocol::change::PriceScope;
+use pannier_protocol::{AsOf, Change, Decimal, Encoding, ItemId, ListId, StreamSequence, codec};
 use pannier_streams::Streams;
 use pannier_tests::TestBroker;
 use serde_json::{Map, Value, json};
@@ -194,6 +196,41 @@ pub(super) async fn order_and_ship(erp: &Erp, heard: &mut Heard) {
     heard.until_cell("ITEM-002", "MAIN", "493-0 [1:7]").await;
     heard.until_read_again().await;
     assert_eq!(heard.cell("ITEM-002", "MAIN"), "493-0 [1:7]", "shipped, and still named");
+}
+
+/// Between two polls, which are an hour apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_question_is_answered_from_tryton_as_it_is_now() {
+    let erp = Erp::start("sqlite").await;
+    let (test, streams) = TestBroker::start_with_streams().await;
+    let mut stock = Heard::listen(&test.broker, &streams, true);
+    let seldom = POLLED
+        .replace("every_ms = 100\ncatalog_every_ms = 300", "every_ms = 3600000\ncatalog_every_ms = 3600000");
+    let running = Running::start(erp.config(&test, &seldom));
+    stock.until_cell("ITEM-003", "MAIN", "500-0 []").await;
+    erp.count(3, 3, 321).await;
+    let ask = async |about: About| {
+        let question = codec::encode(Encoding::MessagePack, &Question::new(about, 10_000)).unwrap();
+        let to = format!("pna.v1.ask.{}", erp.config(&test, "").source.unwrap());
+        let reply =
+            timeout(PATIENCE, test.broker.client().request(to, question.into())).await.unwrap().unwrap();
+        let reply: Reply = codec::decode(Encoding::MessagePack, &reply.payload, 1 << 20).unwrap();
+        let Says::Rows(rows) = reply.says else { panic!("{reply:?}") };
+        rows.changes
+    };
+    let item = ItemId::new("ITEM-003").unwrap();
+    let cells = ask(About::Stock(AskedStock { item: item.clone() })).await;
+    let on_hand = |change: &Change| {
+        let Change::StockSet(set) = change else { return None };
+        (set.warehouse.as_str() == "MAIN").then(|| set.on_hand.to_string())
+    };
+    assert_eq!(cells.iter().find_map(on_hand).as_deref(), Some("321"), "{cells:?}");
+    // And it is published, though the next poll is far.
+    stock.until_cell("ITEM-003", "MAIN", "321-0 []").await;
+    let list = PriceScope::List(ListId::new("LIST").unwrap());
+    let prices = ask(About::Prices(AskedPrices { item, class: None, scopes: vec![list] })).await;
+    assert!(matches!(prices.as_slice(), [Change::Prices(prices)] if prices.rows.len() == 1), "{prices:?}");
+    running.stop().await;
 }
 
 /// What happens while the adapter is away is said when it is back, and nothing else is said again.
