@@ -74,6 +74,27 @@ const MEASUREMENTS: [Measurement; 3] = [
                 is_of_size: false,
             },
             Goal {
+                name: "20-line basket, JSON",
+                unit: "of Redis with the same pricing in Lua",
+                pointer: "/figures/basket_json_to_redis_lua",
+                bound: Bound::AtLeast(3.0),
+                is_of_size: false,
+            },
+            Goal {
+                name: "QUIC, single line",
+                unit: "of HTTP's server CPU",
+                pointer: "/figures/line_quic_cpu_to_http",
+                bound: Bound::AtMost(1.0),
+                is_of_size: false,
+            },
+            Goal {
+                name: "QUIC, 20-line basket",
+                unit: "of HTTP's server CPU",
+                pointer: "/figures/basket_quic_cpu_to_http",
+                bound: Bound::AtMost(1.5),
+                is_of_size: false,
+            },
+            Goal {
                 name: "single line, JSON",
                 unit: "us of server CPU above bare hyper",
                 pointer: "/figures/line_json_cpu_us_above_bare",

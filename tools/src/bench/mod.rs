@@ -2,13 +2,21 @@
 //! with, in one run, in turn.
 
 mod closed;
+mod distributor;
 mod goals;
+mod load;
 mod lookups;
 mod orders;
 mod start;
+mod usage;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    /// A shop's traffic at a rate, or as fast as it goes: latencies, errors, and the highest rate that keeps a p99. Against a
+    /// cluster, or a node of its own.
+    Load(Box<load::Args>),
+    /// Two results of `load` side by side.
+    Compare(load::CompareArgs),
     /// Judged orders a second with a broker that syncs its disk before it answers, many in a message and one in a
     /// message. Starts its own broker and nodes, each run from nothing.
     Orders(orders::Args),
@@ -27,6 +35,8 @@ pub enum Command {
 
 pub async fn run(command: Command) -> anyhow::Result<()> {
     match command {
+        Command::Load(args) => Box::pin(load::run(*args)).await,
+        Command::Compare(args) => load::compare(&args),
         Command::Orders(args) => Box::pin(orders::run(args)).await,
         Command::Lookups(args) => Box::pin(lookups::run(args)).await,
         Command::Bare(args) => lookups::run_bare(args).await,

@@ -19,6 +19,8 @@ use crate::stage::{Authority, NodeProcess};
 const READY_MAX: Duration = Duration::from_secs(15 * 60);
 const LOOK: Duration = Duration::from_millis(50);
 const LOCAL: &str = "127.0.0.1";
+/// In the folder of the certificates.
+pub(super) const AUTHORITY: &str = "authority.pem";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -195,15 +197,15 @@ async fn until_shared(node: &NodeProcess) -> anyhow::Result<()> {
 }
 
 /// What a node needs to give its state to others, and to take theirs.
-struct Peering([(&'static str, String); 4]);
+pub(super) struct Peering([(&'static str, String); 4]);
 
 impl Peering {
-    fn environment(&self) -> Vec<(&str, &str)> {
+    pub(super) fn environment(&self) -> Vec<(&str, &str)> {
         self.0.iter().map(|(name, value)| (*name, value.as_str())).collect()
     }
 }
 
-fn certificates(folder: &Path) -> anyhow::Result<Peering> {
+pub(super) fn certificates(folder: &Path) -> anyhow::Result<Peering> {
     let authority = Authority::new("pannier bench")?;
     let issued = authority.issue(LOCAL)?;
     let file = |name: &str, text: String| {
@@ -215,7 +217,7 @@ fn certificates(folder: &Path) -> anyhow::Result<Peering> {
         ("PANNIER_QUIC__LISTEN", format!("{LOCAL}:0")),
         ("PANNIER_QUIC__CERTIFICATE", file("node.pem", issued.certificate_pem())?),
         ("PANNIER_QUIC__KEY", file("node.key", issued.key_pem())?),
-        ("PANNIER_QUIC__AUTHORITY", file("authority.pem", authority.pem())?),
+        ("PANNIER_QUIC__AUTHORITY", file(AUTHORITY, authority.pem())?),
     ]))
 }
 

@@ -4,7 +4,7 @@
 mod publish;
 mod shape;
 
-pub(crate) use publish::publish;
+pub(crate) use publish::{STOCK, publish};
 pub(crate) use shape::{Shape, account_id, item_id};
 
 use crate::broker::BrokerArgs;

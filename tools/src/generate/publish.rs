@@ -20,7 +20,8 @@ use crate::stage::world::source;
 
 const POLICY: &str = "[defaults]\ncurrency = \"USD\"\nlists = [\"LIST\"]\n";
 const CATALOG: &str = "gen-erp";
-const STOCK: &str = "gen-wms";
+/// The source of all stock.
+pub(crate) const STOCK: &str = "gen-wms";
 /// Changes in one message that are no price rows.
 const BATCH: usize = 500;
 const SHOWN_EVERY: Duration = Duration::from_millis(500);

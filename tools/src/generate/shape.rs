@@ -105,7 +105,7 @@ impl Shape {
         })
     }
 
-    pub(super) fn account(&self, account: u64) -> Change {
+    pub(crate) fn account(&self, account: u64) -> Change {
         let id = account_id(account);
         Change::Account(Account {
             account: id.clone(),
@@ -124,7 +124,7 @@ impl Shape {
         })
     }
 
-    pub(super) fn cells(&self, item: u64) -> impl Iterator<Item = Change> {
+    pub(crate) fn cells(&self, item: u64) -> impl Iterator<Item = Change> {
         WAREHOUSES.into_iter().enumerate().map(move |(at, warehouse)| {
             let on_hand = 100 + self.drawn(4 + at as u64, item) % 10_000;
             Change::StockSet(StockSet {
@@ -143,7 +143,7 @@ impl Shape {
     }
 
     /// The list, in changes.
-    pub(super) fn list(&self) -> impl Iterator<Item = Change> {
+    pub(crate) fn list(&self) -> impl Iterator<Item = Change> {
         let row = |item| {
             let cents = self.cents(item);
             row(item, Method::Fixed, &[(0, cents), (10, cents * 95 / 100), (100, cents * 90 / 100)])
@@ -153,7 +153,7 @@ impl Shape {
     }
 
     /// All prices of groups, in changes.
-    pub(super) fn groups(&self) -> impl Iterator<Item = Change> {
+    pub(crate) fn groups(&self) -> impl Iterator<Item = Change> {
         (0..GROUPS).flat_map(move |group| {
             let row = move |at: u64| {
                 let percent = 1 + self.drawn(8, group * self.items + at) % 12;
@@ -164,7 +164,7 @@ impl Shape {
     }
 
     /// The contract of an account: its header, and its rows in changes.
-    pub(super) fn contract(&self, account: u64) -> impl Iterator<Item = Change> {
+    pub(crate) fn contract(&self, account: u64) -> impl Iterator<Item = Change> {
         let scope = PriceScope::Contract(contract_id(account));
         let header = ScopeHeader {
             scope: scope.clone(),

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use pannier_client::{HttpClient, Options};
+use pannier_protocol::api::operator::ClusterShown;
 use tokio::time::{Instant, sleep};
 
 use super::process::{Process, Program};
 
 const READY_POLL: Duration = Duration::from_millis(50);
+/// Nodes say what they are once a second.
+const SAID_MAX: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub struct NodeProcess {
@@ -31,17 +34,18 @@ impl NodeProcess {
         Self::start_as(name, (pannier, vec!["node".to_owned()]), nats, environment, folder)
     }
 
-    /// The same on one core of the machine.
-    pub fn start_on(
-        core: &str,
+    /// The same, on one core of the machine where one is named.
+    pub fn start_with(
         name: &str,
-        pannier: &Path,
+        (pannier, core): (&Path, Option<&str>),
         nats: &str,
+        environment: &[(&str, &str)],
         folder: &Path,
     ) -> anyhow::Result<Self> {
+        let Some(core) = core else { return Self::start(name, pannier, nats, environment, folder) };
         let pannier = pannier.display().to_string();
         let arguments = ["-c", core, &pannier, "node"].map(str::to_owned).to_vec();
-        Self::start_as(name, (Path::new("taskset"), arguments), nats, &[], folder)
+        Self::start_as(name, (Path::new("taskset"), arguments), nats, environment, folder)
     }
 
     fn start_as(
@@ -82,6 +86,28 @@ impl NodeProcess {
     /// The same of the operators' listener.
     pub fn operator(&self) -> &str {
         &self.operator
+    }
+
+    /// Where it answers QUIC, once it has said so to the others.
+    pub(crate) async fn quic(&self) -> anyhow::Result<String> {
+        let http = HttpClient::new(&self.operator, Options::default())?;
+        let deadline = Instant::now() + SAID_MAX;
+        loop {
+            let cluster = http.get("/v1/operator/cluster").await?;
+            let cluster: ClusterShown = serde_json::from_slice(cluster.body())?;
+            let own = cluster.members.into_iter().find(|shown| shown.member.node == cluster.asked);
+            if let Some(address) = own.and_then(|shown| shown.member.quic) {
+                return Ok(address);
+            }
+            if Instant::now() >= deadline {
+                bail!("{} does not say where it answers QUIC", self.process.name());
+            }
+            sleep(READY_POLL).await;
+        }
+    }
+
+    pub(crate) fn id(&self) -> anyhow::Result<u32> {
+        self.process.id()
     }
 
     pub fn process(&mut self) -> &mut Process {

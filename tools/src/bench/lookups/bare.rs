@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use super::peers::{Peer, connected, free_address, pinned, same_requests};
+use super::peers::{Asks, Peer, connected, free_address, pinned, same_requests};
 use super::raw::{Framing, Load};
 
 #[derive(Debug, clap::Args)]
@@ -63,6 +63,7 @@ pub(super) async fn start(name: &str, before: &[Peer], answer: Bytes, folder: &P
         ["bench", "bare", "--listen", &address.to_string(), &file.display().to_string()].map(str::to_owned);
     let process = pinned(&format!("bare-{}", address.port()), &pannier, &arguments, folder)?;
     connected(address).await?;
-    let load = Load { address, requests: same_requests(before)?, framing: Framing::Http };
-    Peer::of(name, load, process, answer.len())
+    let requests = same_requests(before)?;
+    let load = Load { address, requests, framing: Framing::Http, greeting: Vec::new() };
+    Peer::of(name, Asks::Raw(load), process, answer.len())
 }

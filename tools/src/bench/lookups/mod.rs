@@ -6,8 +6,11 @@
 
 mod bare;
 mod peers;
+mod priced;
 mod raw;
 mod report;
+mod scripted;
+mod sql;
 
 pub(super) use bare::Args as BareArgs;
 pub(super) use bare::run as run_bare;
@@ -21,15 +24,15 @@ use bytes::Bytes;
 use pannier_client::{HttpClient, Options};
 use pannier_protocol::api::LookupRequest;
 use pannier_protocol::{Encoding, codec};
-use pannier_streams::server::{self, Finder, LocalServer, ServerVersion};
 use serde_json::json;
 
-use self::peers::Peer;
+use self::peers::{Asks, Peer};
 use self::raw::{Framing, Load};
 use self::report::{Report, Row, Run};
-use crate::broker::BrokerArgs;
+use super::distributor::{Distributor, Site};
+use super::start::{AUTHORITY, certificates};
 use crate::cli::data;
-use crate::generate::{Shape, SizeArgs, account_id, item_id, publish};
+use crate::generate::{Shape, SizeArgs, account_id, item_id};
 use crate::stage::NodeProcess;
 
 const READY_MAX: Duration = Duration::from_secs(15 * 60);
@@ -37,6 +40,8 @@ const WARM_UP: Duration = Duration::from_secs(1);
 /// Different ones, asked in turn.
 const BASKETS: u64 = 1_000;
 const LINES: u64 = 20;
+/// More than this are not put into PostgreSQL.
+const SQL_ROWS_MAX: u64 = 2_000_000;
 /// Of servers; the client has the next one.
 const CORE: &str = "0";
 const CLIENT_CORE: &str = "1";
@@ -78,24 +83,20 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     if std::env::var_os(PINNED).is_none() {
         return pinned().await;
     }
-    let (named, cache) = (args.nats_server.clone(), args.dir.join("nats-server"));
-    let binary = Finder { named, cache, version_min: ServerVersion::FLOOR }.find().await?;
-    let folder = tempfile::Builder::new().prefix("pannier-bench-").tempdir_in(&args.dir);
-    let folder = folder.with_context(|| format!("make a folder in {}", args.dir.display()))?;
-    let server = LocalServer::start(server::Options::new(&binary, folder.path().join("nats"))).await?;
-    let broker_args = BrokerArgs { nats: server.url(), prefix: pannier_node::Config::default().nats.prefix };
-    let broker = broker_args.connect("pannier bench").await?;
-    let streams = pannier_streams::init(&broker, &broker_args.prefix, 1).await?;
-    let published = publish(&broker, &streams, args.size.shape()).await?;
-    eprintln!("{}", published.text());
-    let pannier = std::env::current_exe().context("find this program")?;
-    let mut node = NodeProcess::start_on(CORE, "node", &pannier, &server.url(), folder.path())?;
-    node.ready(READY_MAX).await?;
-    let outcome = Box::pin(measure(&args, &mut node, folder.path())).await;
-    node.stop().await?;
-    // Before the broker ends, or it would be missed.
-    drop(broker);
-    server.stop().await;
+    let certified = tempfile::tempdir_in(&args.dir).context("make a folder")?;
+    let peering = certificates(certified.path())?;
+    let site = Site {
+        dir: &args.dir,
+        nats_server: args.nats_server.clone(),
+        sync: None,
+        core: Some(CORE),
+        environment: &peering.environment(),
+    };
+    let mut staged = Distributor::start(site, args.size.shape()).await?;
+    let folder = staged.folder().to_owned();
+    let folders = (folder.as_path(), certified.path());
+    let outcome = Box::pin(measure(&args, &mut staged.node, folders)).await;
+    staged.stop().await?;
     let report = outcome?;
     if args.json {
         return data(serde_json::to_string(&report)?);
@@ -114,7 +115,11 @@ async fn pinned() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn measure(args: &Args, node: &mut NodeProcess, folder: &Path) -> anyhow::Result<Report> {
+async fn measure(
+    args: &Args,
+    node: &mut NodeProcess,
+    (folder, certified): (&Path, &Path),
+) -> anyhow::Result<Report> {
     let shape = args.size.shape();
     let mut peers = Vec::new();
     for (name, lines, encoding) in [
@@ -124,20 +129,32 @@ async fn measure(args: &Args, node: &mut NodeProcess, folder: &Path) -> anyhow::
     ] {
         let requests = requests(&shape, lines, encoding)?;
         let answer = answered(node, &shape, lines, encoding).await?;
-        let load = Load { address: node.socket()?, requests, framing: Framing::Http };
-        peers.push(Peer::of_node(name, load, node.process().id()?, answer.len()));
+        let load = Load { address: node.socket()?, requests, framing: Framing::Http, greeting: Vec::new() };
+        peers.push(Peer::of_node(name, Asks::Raw(load), node.process().id()?, answer.len()));
         peers.push(bare::start(&format!("bare hyper, {name}"), &peers, answer, folder).await?);
     }
     match peers::redis(&args.redis_server, &shape, (BASKETS, LINES), folder).await? {
         Some(redis) => peers.push(redis),
         None => eprintln!("there is no {}: install it to compare with it", args.redis_server.display()),
     }
+    peers.extend(scripted::redis(&args.redis_server, &shape, (BASKETS, LINES), folder).await?);
+    match args.rows_in_sql(&shape) {
+        true => match sql::postgres(&shape, (BASKETS, LINES), folder).await? {
+            Some(postgres) => peers.push(postgres),
+            None => eprintln!("there is no PostgreSQL 15: install postgresql-15 to compare with it"),
+        },
+        false => eprintln!(
+            "PostgreSQL is left out above {SQL_ROWS_MAX} price rows: loading them takes longer than all the rest"
+        ),
+    }
+    for (name, lines) in [("basket, QUIC", LINES), ("line, QUIC", 1)] {
+        peers.push(over_quic(node, &shape, (name, lines), certified).await?);
+    }
     let mut rows: Vec<Row> = peers.iter().map(|peer| Row::new(&peer.name, peer.answer_bytes)).collect();
     for number in 1..=args.runs {
         for (peer, row) in peers.iter().zip(&mut rows) {
             let before = peer.cpu()?;
-            let measured =
-                raw::run(&peer.load, args.connections, WARM_UP, Duration::from_secs(args.seconds)).await;
+            let measured = peer.ask(args.connections, WARM_UP, Duration::from_secs(args.seconds)).await;
             let measured = measured.with_context(|| peer.name.clone())?;
             let run = Run::of(&measured, peer.cpu()?.saturating_sub(before), WARM_UP);
             eprintln!("run {number}: {}: {:.0}/s", peer.name, run.per_second);
@@ -148,6 +165,27 @@ async fn measure(args: &Args, node: &mut NodeProcess, folder: &Path) -> anyhow::
         peer.stop().await?;
     }
     Ok(Report::of(shape.rows, args.connections, args.seconds, rows))
+}
+
+impl Args {
+    fn rows_in_sql(&self, shape: &Shape) -> bool {
+        shape.rows <= SQL_ROWS_MAX
+    }
+}
+
+/// The node's other door; what it answers is MessagePack.
+async fn over_quic(
+    node: &mut NodeProcess,
+    shape: &Shape,
+    (name, lines): (&str, u64),
+    certified: &Path,
+) -> anyhow::Result<Peer> {
+    let authority = Some(std::fs::read(certified.join(AUTHORITY)).context("read the authority")?);
+    let client = Options { deadline: READY_MAX, authority, encoding: Encoding::MessagePack };
+    let requests = (0..BASKETS).map(|number| request(shape, number, lines)).collect::<anyhow::Result<_>>()?;
+    let answer = answered(node, shape, lines, Encoding::MessagePack).await?;
+    let asks = Asks::Client { client, address: format!("quic://{}", node.quic().await?), requests };
+    Ok(Peer::of_node(name, asks, node.process().id()?, answer.len()))
 }
 
 /// A basket of that number: an account, and items half of which are in its contract.

@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
+use pannier_client::{NodeClient, Options};
+use pannier_protocol::api::LookupRequest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use super::raw::{Framing, Load};
+use super::super::closed::{self, Ask, Measured};
+use super::super::usage;
+use super::raw::{self, Framing, Load};
 use super::{CORE, basket};
 use crate::generate::{Shape, account_id, item_id};
 use crate::stage::{Process, Program};
@@ -27,38 +31,90 @@ const KEYS_A_REQUEST: usize = 1_000;
 /// One server and what it is asked.
 pub(super) struct Peer {
     pub(super) name: String,
-    pub(super) load: Load,
+    pub(super) asks: Asks,
     pub(super) answer_bytes: usize,
     process_id: u32,
+    /// Every process of its session works for it.
+    is_family: bool,
     /// `None`: it is somebody else's to stop.
     process: Option<Process>,
 }
 
+/// How it is asked.
+pub(super) enum Asks {
+    Raw(Load),
+    /// By a client that reads what it is answered: over QUIC nothing less speaks.
+    Client {
+        client: Options,
+        address: String,
+        requests: Arc<[LookupRequest]>,
+    },
+}
+
 impl Peer {
-    pub(super) fn of_node(name: &str, load: Load, process_id: u32, answer_bytes: usize) -> Self {
-        Self { name: format!("node, {name}"), load, answer_bytes, process_id, process: None }
+    pub(super) fn of_node(name: &str, asks: Asks, process_id: u32, answer_bytes: usize) -> Self {
+        let name = format!("node, {name}");
+        Self { name, asks, answer_bytes, process_id, is_family: false, process: None }
     }
 
-    pub(super) fn of(name: &str, load: Load, process: Process, answer_bytes: usize) -> anyhow::Result<Self> {
-        let process_id = process.id()?;
-        Ok(Self { name: name.to_owned(), load, answer_bytes, process_id, process: Some(process) })
+    pub(super) fn of(name: &str, asks: Asks, process: Process, answer_bytes: usize) -> anyhow::Result<Self> {
+        let (name, process_id) = (name.to_owned(), process.id()?);
+        Ok(Self { name, asks, answer_bytes, process_id, is_family: false, process: Some(process) })
+    }
+
+    /// Of a server with a process a connection.
+    pub(super) fn of_family(
+        name: &str,
+        asks: Asks,
+        process: Process,
+        answer_bytes: usize,
+    ) -> anyhow::Result<Self> {
+        Ok(Self { is_family: true, ..Self::of(name, asks, process, answer_bytes)? })
     }
 
     /// Of the server so far.
     pub(super) fn cpu(&self) -> anyhow::Result<Duration> {
-        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.process_id));
-        let text = text.with_context(|| format!("{} has ended", self.name))?;
-        // Behind the name in brackets, which may hold blanks: user and system time are the 12th and 13th.
-        let fields = text.rsplit_once(')').context("the statistics of a process")?.1.split_whitespace();
-        let ticks: Vec<u64> = fields.skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
-        let per_second = rustix::param::clock_ticks_per_second();
-        Ok(Duration::from_secs_f64(ticks.iter().sum::<u64>() as f64 / per_second as f64))
+        let own = usage::cpu(self.process_id).with_context(|| self.name.clone())?;
+        let children = if self.is_family { usage::children_cpu(self.process_id)? } else { Duration::ZERO };
+        Ok(own + children)
+    }
+
+    pub(super) async fn ask(
+        &self,
+        connections: usize,
+        warm_up: Duration,
+        lasts: Duration,
+    ) -> anyhow::Result<Measured> {
+        match &self.asks {
+            Asks::Raw(load) => raw::run(load, connections, warm_up, lasts).await,
+            Asks::Client { client, address, requests } => {
+                let one = |_| {
+                    let node = NodeClient::new(address, client.clone())?;
+                    Ok(Client { node, requests: Arc::clone(requests) })
+                };
+                let clients = (0..connections).map(one).collect::<anyhow::Result<Vec<_>>>()?;
+                closed::run(clients, warm_up, lasts).await
+            }
+        }
     }
 
     pub(super) async fn stop(self) -> anyhow::Result<()> {
         if let Some(process) = self.process {
             process.stop().await?;
         }
+        Ok(())
+    }
+}
+
+struct Client {
+    node: NodeClient,
+    requests: Arc<[LookupRequest]>,
+}
+
+impl Ask for Client {
+    async fn ask(&mut self, number: u64) -> anyhow::Result<()> {
+        let at = usize::try_from(number)? % self.requests.len();
+        self.node.lookup(&self.requests[at]).await?;
         Ok(())
     }
 }
@@ -101,6 +157,25 @@ pub(super) async fn redis(
     (baskets, lines): (u64, u64),
     folder: &Path,
 ) -> anyhow::Result<Option<Peer>> {
+    let Some((process, address)) = start_redis("redis", binary, folder).await? else { return Ok(None) };
+    fill(address, shape, baskets, lines).await?;
+    let keys = |number| {
+        let (account, items) = basket(shape, number, lines);
+        let keys = items.into_iter().flat_map(|item| [price_key(account, item), cell_key(item)]);
+        command("MGET", keys.map(String::into_bytes))
+    };
+    let requests = (0..baskets).map(keys).collect();
+    let load = Load { address, requests, framing: Framing::Redis, greeting: Vec::new() };
+    let answer = lines as usize * (PRICE_BYTES + CELL_BYTES);
+    Peer::of("Redis MGET of 40 keys", Asks::Raw(load), process, answer).map(Some)
+}
+
+/// `None`: there is none.
+pub(super) async fn start_redis(
+    name: &str,
+    binary: &Path,
+    folder: &Path,
+) -> anyhow::Result<Option<(Process, SocketAddr)>> {
     let found = tokio::process::Command::new(binary).arg("--version").output().await;
     if !found.is_ok_and(|output| output.status.success()) {
         return Ok(None);
@@ -114,16 +189,7 @@ pub(super) async fn redis(
         ("--dir", folder.display().to_string()),
     ];
     let arguments = arguments.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
-    let process = pinned("redis", binary, &arguments.collect::<Vec<_>>(), folder)?;
-    fill(address, shape, baskets, lines).await?;
-    let keys = |number| {
-        let (account, items) = basket(shape, number, lines);
-        let keys = items.into_iter().flat_map(|item| [price_key(account, item), cell_key(item)]);
-        command("MGET", keys.map(String::into_bytes))
-    };
-    let load = Load { address, requests: (0..baskets).map(keys).collect(), framing: Framing::Redis };
-    let answer = lines as usize * (PRICE_BYTES + CELL_BYTES);
-    Peer::of("Redis MGET of 40 keys", load, process, answer).map(Some)
+    Ok(Some((pinned(name, binary, &arguments.collect::<Vec<_>>(), folder)?, address)))
 }
 
 fn price_key(account: u64, item: u64) -> String {
@@ -161,7 +227,7 @@ async fn fill(address: SocketAddr, shape: &Shape, baskets: u64, lines: u64) -> a
     Ok(())
 }
 
-fn command(name: &str, words: impl Iterator<Item = Vec<u8>>) -> Bytes {
+pub(super) fn command(name: &str, words: impl Iterator<Item = Vec<u8>>) -> Bytes {
     let words: Vec<Vec<u8>> = std::iter::once(name.as_bytes().to_vec()).chain(words).collect();
     let mut written = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
@@ -174,5 +240,8 @@ fn command(name: &str, words: impl Iterator<Item = Vec<u8>>) -> Bytes {
 
 /// The same requests as another one's.
 pub(super) fn same_requests(of: &[Peer]) -> anyhow::Result<Arc<[Bytes]>> {
-    Ok(Arc::clone(&of.last().context("a peer before")?.load.requests))
+    match of.last().map(|peer| &peer.asks) {
+        Some(Asks::Raw(load)) => Ok(Arc::clone(&load.requests)),
+        Some(Asks::Client { .. }) | None => bail!("there is no peer before whose requests are bytes"),
+    }
 }

@@ -21,6 +21,8 @@ pub(super) struct Load {
     /// In turn.
     pub(super) requests: Arc<[Bytes]>,
     pub(super) framing: Framing,
+    /// Sent on a new connection, each answered before the next.
+    pub(super) greeting: Vec<Bytes>,
 }
 
 /// Where an answer ends.
@@ -30,6 +32,8 @@ pub(super) enum Framing {
     Http,
     /// An array of strings of the protocol of Redis.
     Redis,
+    /// Messages of PostgreSQL up to the one that it is ready again.
+    Postgres,
 }
 
 struct Connection {
@@ -49,7 +53,12 @@ pub(super) async fn run(
         let stream =
             TcpStream::connect(load.address).await.with_context(|| format!("connect to {}", load.address))?;
         stream.set_nodelay(true)?;
-        all.push(Connection { stream, load: load.clone(), received: BytesMut::with_capacity(READ_BYTES) });
+        let mut connection =
+            Connection { stream, load: load.clone(), received: BytesMut::with_capacity(READ_BYTES) };
+        for greeting in &load.greeting {
+            connection.exchange(greeting).await?;
+        }
+        all.push(connection);
     }
     closed::run(all, warm_up, measured).await
 }
@@ -57,7 +66,15 @@ pub(super) async fn run(
 impl Ask for Connection {
     async fn ask(&mut self, number: u64) -> anyhow::Result<()> {
         let at = usize::try_from(number)? % self.load.requests.len();
-        self.stream.write_all(&self.load.requests[at]).await?;
+        let request = self.load.requests[at].clone();
+        self.exchange(&request).await
+    }
+}
+
+impl Connection {
+    /// Until it is answered whole.
+    async fn exchange(&mut self, request: &Bytes) -> anyhow::Result<()> {
+        self.stream.write_all(request).await?;
         loop {
             if let Some(end) = self.load.framing.end(&self.received)? {
                 self.received.advance(end);
@@ -71,10 +88,11 @@ impl Ask for Connection {
 
 impl Framing {
     /// Behind the first whole answer; `None`: there is more to come.
-    fn end(self, received: &[u8]) -> anyhow::Result<Option<usize>> {
+    pub(super) fn end(self, received: &[u8]) -> anyhow::Result<Option<usize>> {
         match self {
             Self::Http => http_end(received),
             Self::Redis => redis_end(received),
+            Self::Postgres => postgres_end(received),
         }
     }
 }
@@ -106,6 +124,24 @@ fn redis_end(received: &[u8]) -> anyhow::Result<Option<usize>> {
     Ok(Some(at))
 }
 
+/// `Z`, and before it whatever was asked for; an error is none.
+fn postgres_end(received: &[u8]) -> anyhow::Result<Option<usize>> {
+    let mut at = 0;
+    while let Some(head) = received.get(at..at + 5) {
+        let length = i32::from_be_bytes([head[1], head[2], head[3], head[4]]);
+        let end = at + 1 + usize::try_from(length).context("a message of PostgreSQL")?;
+        if received.len() < end {
+            return Ok(None);
+        }
+        ensure!(head[0] != b'E', "PostgreSQL says {}", String::from_utf8_lossy(&received[at + 5..end]));
+        at = end;
+        if head[0] == b'Z' {
+            return Ok(Some(at));
+        }
+    }
+    Ok(None)
+}
+
 fn redis_number(received: &[u8], at: &mut usize, kind: u8) -> anyhow::Result<Option<i64>> {
     let rest = received.get(*at..).unwrap_or_default();
     let Some(length) = rest.windows(2).position(|two| two == b"\r\n") else { return Ok(None) };
@@ -134,6 +170,7 @@ mod tests {
     fn an_answer_ends_where_it_says() {
         check(Framing::Http, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nx: y\r\n\r\nabc");
         check(Framing::Redis, b"*2\r\n$3\r\nabc\r\n$0\r\n\r\n");
+        check(Framing::Postgres, b"D\0\0\0\x06abZ\0\0\0\x05I");
     }
 
     #[test]
@@ -143,6 +180,7 @@ mod tests {
             (Framing::Http, b"HTTP/1.1 200 OK\r\n\r\n", "without a length"),
             (Framing::Redis, b"-ERR unknown command\r\n", "Redis says -ERR unknown"),
             (Framing::Redis, b"*1\r\n$-1\r\n", "is not there"),
+            (Framing::Postgres, b"E\0\0\0\x07no.Z\0\0\0\x05I", "PostgreSQL says no."),
         ] {
             let error = framing.end(bytes).unwrap_err().to_string();
             assert!(error.contains(want), "{error}");

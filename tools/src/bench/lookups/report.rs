@@ -63,10 +63,18 @@ impl Row {
     }
 }
 
-const RATIOS: [(&str, &str, &str); 3] = [
+const RATIOS: [(&str, &str, &str); 5] = [
     ("basket_json_to_redis", "node, basket, JSON", "Redis MGET of 40 keys"),
     ("basket_messagepack_to_redis", "node, basket, MessagePack", "Redis MGET of 40 keys"),
+    ("basket_json_to_redis_lua", "node, basket, JSON", "Redis pricing in Lua"),
+    ("basket_json_to_postgres", "node, basket, JSON", "PostgreSQL pricing in SQL"),
     ("basket_json_to_bare", "node, basket, JSON", "bare hyper, basket, JSON"),
+];
+
+/// Of what the server's CPU has to do for a request.
+const CPU_RATIOS: [(&str, &str, &str); 2] = [
+    ("basket_quic_cpu_to_http", "node, basket, QUIC", "node, basket, MessagePack"),
+    ("line_quic_cpu_to_http", "node, line, QUIC", "node, line, JSON"),
 ];
 
 impl Report {
@@ -74,6 +82,9 @@ impl Report {
         let mut report = Self { price_rows, connections, seconds, rows, figures: BTreeMap::new() };
         for (name, one, other) in RATIOS {
             report.figures.extend(report.ratio(one, other).map(|ratio| (name, ratio)));
+        }
+        for (name, one, other) in CPU_RATIOS {
+            report.figures.extend(report.cpu_ratio(one, other).map(|ratio| (name, ratio)));
         }
         let above = report.above("node, line, JSON", "bare hyper, line, JSON");
         report.figures.extend(above.map(|above| ("line_json_cpu_us_above_bare", above)));
@@ -121,6 +132,10 @@ impl Report {
     /// Of median rates.
     fn ratio(&self, one: &str, other: &str) -> Option<f64> {
         Some(self.run(one)?.per_second / self.run(other)?.per_second)
+    }
+
+    fn cpu_ratio(&self, one: &str, other: &str) -> Option<f64> {
+        Some(self.run(one)?.cpu_us / self.run(other)?.cpu_us)
     }
 
     /// In microseconds a request.
