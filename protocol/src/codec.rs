@@ -127,16 +127,27 @@ pub fn decode<T: DeserializeOwned>(
         Encoding::Json => {
             scan::check_json(bytes)?;
             let mut json = serde_json::Deserializer::from_slice(bytes);
-            let value = serde_path_to_error::deserialize(&mut json).map_err(malformed)?;
+            let value = match T::deserialize(&mut json) {
+                Ok(value) => value,
+                Err(_) => return named(&mut serde_json::Deserializer::from_slice(bytes)),
+            };
             json.end().map_err(|e| DecodeError::Malformed { path: ".".into(), reason: e.to_string() })?;
             Ok(value)
         }
         Encoding::MessagePack => {
             scan::check_msgpack(bytes)?;
             let mut pack = rmp_serde::Deserializer::from_read_ref(bytes);
-            serde_path_to_error::deserialize(&mut pack).map_err(malformed)
+            T::deserialize(&mut pack).or_else(|_| named(&mut rmp_serde::Deserializer::from_read_ref(bytes)))
         }
     }
+}
+
+/// Once more, for the place of what is wrong: to keep track of it costs more than all the rest of decoding.
+fn named<'de, T: Deserialize<'de>, D: Deserializer<'de>>(again: D) -> Result<T, DecodeError>
+where
+    D::Error: fmt::Display,
+{
+    serde_path_to_error::deserialize(again).map_err(malformed)
 }
 
 fn malformed<E: fmt::Display>(error: serde_path_to_error::Error<E>) -> DecodeError {

@@ -6,6 +6,8 @@ use std::cmp::{Ordering, Reverse};
 use pannier_protocol::change::{ItemKeyKind, LevelRule, Table, WarehouseKey};
 use pannier_protocol::{Currency, Decimal, SourceId, Timestamp, WarehouseId};
 
+use smallvec::SmallVec;
+
 use super::PriceQuestion;
 use super::ladder::{Step, step};
 use super::scopes::{RankedScope, ScopePart};
@@ -27,6 +29,9 @@ pub(super) struct Line<'a> {
     /// A computation left the range of exact numbers: a row that might have won was not priced.
     pub out_of_range: Cell<bool>,
 }
+
+/// Rows of one level: mostly one, and one that follows it.
+pub(super) type Found<'a> = SmallVec<[Candidate<'a>; 2]>;
 
 /// A row that matches the line in all but its dates.
 #[derive(Clone, Copy)]
@@ -75,7 +80,7 @@ impl<'a> Line<'a> {
         rule: Shape,
         scope: &'a RankedScope<'a>,
         at: Timestamp,
-        found: &mut Vec<Candidate<'a>>,
+        found: &mut Found<'a>,
     ) -> Timestamp {
         let mut unseen = Timestamp::MAX;
         let first = found.len();

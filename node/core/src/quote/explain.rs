@@ -15,7 +15,7 @@ use crate::catalog::{Row, Terms, show_row};
 use crate::freshness::Consulted;
 use crate::limits::EXPLAIN_CANDIDATES_MAX;
 
-pub(super) fn explain(line: &Line<'_>, portioned: Option<&Portioned<'_>>) -> Explain {
+pub(super) fn explain<'a>(line: &Line<'a>, portioned: Option<&Portioned<'a>>) -> Explain {
     let outcome = portioned.and_then(|portioned| portioned.parts.first()).map(|part| &part.outcome);
     let condemned = outcome.is_some_and(|outcome| {
         let mut consulted = Consulted::default();

@@ -23,6 +23,7 @@ mod tests;
 use pannier_protocol::api::{Explain, Price};
 use pannier_protocol::change::InvalidateMode;
 use pannier_protocol::{Currency, Decimal, Timestamp};
+use smallvec::SmallVec;
 
 pub use caps::CapUse;
 pub use record::Record;
@@ -101,7 +102,7 @@ struct Portion<'a> {
 
 /// The line in parts, of which caps can make more than one.
 struct Portioned<'a> {
-    parts: Vec<Portion<'a>>,
+    parts: SmallVec<[Portion<'a>; 1]>,
     until: Timestamp,
     /// Contracts whose cap the line, or the rest of it, did not fit into.
     excluded: Vec<ScopeNo>,
@@ -141,7 +142,7 @@ pub fn quote(question: &PriceQuestion<'_>, caps: &mut CapUse) -> Quote {
 
 /// Walks until every unit has a price; without parts there is none. `None` out of range.
 fn portion<'a>(line: &Line<'a>, caps: &mut CapUse) -> Option<Portioned<'a>> {
-    let mut portioned = Portioned { parts: Vec::new(), until: Timestamp::MAX, excluded: Vec::new() };
+    let mut portioned = Portioned { parts: SmallVec::new(), until: Timestamp::MAX, excluded: Vec::new() };
     let mut rest = line.base_quantity;
     loop {
         let Some((outcome, until)) = settle(line, &portioned.excluded) else {

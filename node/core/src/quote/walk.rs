@@ -10,7 +10,7 @@ use std::rc::Rc;
 use pannier_protocol::Timestamp;
 use pannier_protocol::change::{CustomerKey, ItemKeyKind, LevelPolicy, LevelRule, Method, WarehouseKey};
 
-use super::candidate::{Candidate, Line, Shape};
+use super::candidate::{Candidate, Found, Line, Shape};
 use super::ladder::{is_derived, less_percent, unit_price};
 use super::scopes::RankedScope;
 use crate::dictionary::ScopeNo;
@@ -138,7 +138,7 @@ impl<'l, 'a> Walk<'l, 'a> {
     }
 
     fn list_level(&self, shape: Shape, policy: LevelPolicy) -> Option<Priced<'a>> {
-        let mut found = Vec::new();
+        let mut found = Found::new();
         self.collect(CustomerKey::List, shape, &mut found);
         // A discount is no price to start from: there a row derives from the lists above.
         let policy = if policy == LevelPolicy::Additive { LevelPolicy::First } else { policy };
@@ -147,12 +147,12 @@ impl<'l, 'a> Walk<'l, 'a> {
 
     /// The winner of one level.
     fn level(&self, rule: &LevelRule) -> Option<Priced<'a>> {
-        let mut found = Vec::new();
+        let mut found = Found::new();
         self.collect(rule.customer, Shape::from(rule), &mut found);
         self.pick(found, rule.policy)
     }
 
-    fn collect(&self, key: CustomerKey, shape: Shape, found: &mut Vec<Candidate<'a>>) {
+    fn collect(&self, key: CustomerKey, shape: Shape, found: &mut Found<'a>) {
         for scope in self.line.question.scopes.of(key, self.line.contract) {
             if !self.excluded.contains(&scope.no) {
                 self.look(shape, scope, found);
@@ -160,13 +160,13 @@ impl<'l, 'a> Walk<'l, 'a> {
         }
     }
 
-    fn look(&self, shape: Shape, scope: &'a RankedScope<'a>, found: &mut Vec<Candidate<'a>>) {
+    fn look(&self, shape: Shape, scope: &'a RankedScope<'a>, found: &mut Found<'a>) {
         let unseen = self.line.matching(shape, scope, self.at, found);
         self.unseen.set(self.unseen.get().min(unseen));
     }
 
     /// The first in the total order that has a price; at a `lowest` level the cheapest.
-    fn pick(&self, found: Vec<Candidate<'a>>, policy: LevelPolicy) -> Option<Priced<'a>> {
+    fn pick(&self, found: Found<'a>, policy: LevelPolicy) -> Option<Priced<'a>> {
         let is_lowest = policy == LevelPolicy::Lowest;
         let has_parents = found.iter().any(|candidate| candidate.scope.depth > 0);
         // Whether rows that lose can hide others.
@@ -174,7 +174,7 @@ impl<'l, 'a> Walk<'l, 'a> {
         if hides {
             self.is_final.set(false);
         }
-        let (mut now, later): (Vec<_>, Vec<_>) =
+        let (mut now, later): (Found<'a>, Found<'a>) =
             found.into_iter().partition(|candidate| candidate.is_in_force(self.at));
         if hides {
             now.iter().for_each(|candidate| self.holds_until(candidate.end));
@@ -206,7 +206,7 @@ impl<'l, 'a> Walk<'l, 'a> {
     }
 
     /// What a list prices itself does not come from the lists above it.
-    fn own_before_parents(&self, now: Vec<Candidate<'a>>) -> Vec<Candidate<'a>> {
+    fn own_before_parents(&self, now: Found<'a>) -> Found<'a> {
         let hidden = |of: &Candidate<'a>| {
             let mut own = now.iter().filter(|it| it.scope.rank == of.scope.rank);
             own.any(|it| it.scope.depth < of.scope.depth && self.priced(*it, LevelPolicy::First).is_some())
@@ -250,7 +250,7 @@ impl<'l, 'a> Walk<'l, 'a> {
         let shape = Shape { item: ItemKeyKind::Any, warehouse: WarehouseKey::Any };
         let above = scopes.of(CustomerKey::List, None);
         let above = above.filter(|scope| scope.rank == list.rank && scope.depth > list.depth);
-        let mut found = Vec::new();
+        let mut found = Found::new();
         above.for_each(|scope| self.look(shape, scope, &mut found));
         let base = self.pick(found, LevelPolicy::First)?;
         // Its price is as seen from the list asked; the row stands in a list above which that one's

@@ -2,8 +2,9 @@
 
 use pannier_protocol::Decimal;
 use pannier_protocol::change::SourcingMode;
+use smallvec::SmallVec;
 
-use super::position::Atp;
+use super::position::{Atp, Few};
 use crate::dictionary::WarehouseNo;
 use crate::quantity::Exact;
 
@@ -13,14 +14,14 @@ pub(crate) struct Ladder {
     pub(crate) warehouse: WarehouseNo,
     pub(crate) now: Decimal,
     /// Days from today, from 0; cumulative, `now` included; each value holds until the next day named.
-    pub(crate) steps: Vec<(i32, Decimal)>,
+    pub(crate) steps: Few<(i32, Decimal)>,
 }
 
 /// Which quantity leaves where and when.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Plan {
     /// By day, within a day in sourcing order.
-    pub(crate) shipments: Vec<Shipment>,
+    pub(crate) shipments: Few<Shipment>,
     /// The day on which the line is covered whole.
     pub(crate) full_day: Option<i32>,
 }
@@ -45,15 +46,15 @@ impl Ladder {
             let micros = each.min()??.saturating_mul(i128::from(step.micros()));
             Some(i64::try_from(micros).map_or(Decimal::MAX, Decimal::from_micros))
         };
-        let mut days: Vec<i32> =
+        let mut days: Few<i32> =
             ingredients.iter().flat_map(|(_, atp)| atp.steps.iter().map(|s| s.0)).collect();
         days.sort_unstable();
         days.dedup();
-        let mut amounts: Vec<i128> = ingredients.iter().map(|(_, atp)| atp.now).collect();
+        let mut amounts: Few<i128> = ingredients.iter().map(|(_, atp)| atp.now).collect();
         let now = units(&amounts)?;
         let spoils = ingredients.iter().any(|(_, atp)| atp.spoils());
-        let (mut left, mut lost) = (now, vec![0_i128; ingredients.len()]);
-        let mut steps = Vec::with_capacity(days.len());
+        let (mut left, mut lost) = (now, SmallVec::from_elem(0_i128, ingredients.len()) as Few<i128>);
+        let mut steps = Few::with_capacity(days.len());
         for day in days {
             for (at, (per_unit, atp)) in ingredients.iter().enumerate() {
                 if spoils {
@@ -113,14 +114,19 @@ pub(crate) fn plan(ladders: &[Ladder], quantity: Decimal, mode: SourcingMode) ->
 /// A line being covered.
 struct Covering<'l> {
     ladders: &'l [Ladder],
-    taken: Vec<Decimal>,
+    taken: Few<Decimal>,
     open: Decimal,
     plan: Plan,
 }
 
 impl<'l> Covering<'l> {
     fn new(ladders: &'l [Ladder], quantity: Decimal) -> Self {
-        Self { ladders, taken: vec![Decimal::ZERO; ladders.len()], open: quantity, plan: Plan::default() }
+        Self {
+            ladders,
+            taken: SmallVec::from_elem(Decimal::ZERO, ladders.len()),
+            open: quantity,
+            plan: Plan::default(),
+        }
     }
 
     /// Takes what is there by then, warehouse by warehouse; `None`: what is on the shelves.
@@ -142,8 +148,8 @@ impl<'l> Covering<'l> {
     }
 }
 
-fn days(ladders: &[Ladder]) -> Vec<i32> {
-    let mut days: Vec<i32> =
+fn days(ladders: &[Ladder]) -> Few<i32> {
+    let mut days: Few<i32> =
         ladders.iter().flat_map(|ladder| ladder.steps.iter().map(|step| step.0)).collect();
     days.sort_unstable();
     days.dedup();

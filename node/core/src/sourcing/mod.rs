@@ -17,6 +17,7 @@ use crate::dictionary::{ItemNo, WarehouseNo};
 use crate::quantity::Exact;
 
 pub(crate) use ladder::{Ladder, Plan, Shipment, available, plan};
+use position::Few;
 pub(crate) use position::Position;
 pub use taken::Taken;
 pub(crate) use taken::Taking;
@@ -50,10 +51,10 @@ impl Sourced<'_> {
                 let taken = self.taken.of(need.item, warehouse);
                 Some((need.per_unit, position.atp(taken, keeping)?))
             });
-            each.collect::<Option<Vec<_>>>()
+            each.collect::<Option<Few<_>>>()
         };
         let ladder = self.needs.and_then(each).and_then(|each| Ladder::new(warehouse, &each, self.step));
-        ladder.unwrap_or(Ladder { warehouse, now: Decimal::ZERO, steps: Vec::new() })
+        ladder.unwrap_or(Ladder { warehouse, now: Decimal::ZERO, steps: Few::new() })
     }
 
     /// What a plan over these ladders takes of each item.

@@ -1,9 +1,13 @@
 //! What one warehouse has of one item by day, in base units, and what of it may be promised.
 
 use pannier_protocol::Decimal;
+use smallvec::{SmallVec, smallvec};
 
 use super::taken::{self, TakenOf};
 use crate::quantity::Exact;
+
+/// Most items have a shelf and nothing dated: two of these take no allocation.
+pub(super) type Few<T> = SmallVec<[T; 2]>;
 
 /// Stock of one item at one warehouse, read once. Amounts are millionths of a base unit, days are counted
 /// from today.
@@ -27,10 +31,10 @@ pub(crate) struct Atp {
     /// What is on the shelf, bounded by ATP of today.
     pub(crate) now: i128,
     /// From day 0; each value holds until the next day named.
-    pub(crate) steps: Vec<(i32, i128)>,
+    pub(crate) steps: Few<(i32, i128)>,
     /// What of the shelf cannot be sold any more from a day on, cumulative; not yet part of `steps`, for what
     /// left before does not spoil. Empty where nothing leaves before (`keeping`): there the steps are less of it.
-    spoiled: Vec<(i32, i128)>,
+    spoiled: Few<(i32, i128)>,
 }
 
 /// What happens to a position on a day, and, summed up, how it stands at the end of it.
@@ -48,7 +52,7 @@ impl Position {
     pub(crate) fn atp(&self, taken: Option<&TakenOf>, keeping: bool) -> Option<Atp> {
         let parts = taken.map_or(Some(1), TakenOf::parts)?;
         let mut shelf = self.shelf.checked_mul(parts)?;
-        let mut events = vec![Event { day: 0, comes: 0, spoils: 0 }];
+        let mut events: Few<Event> = smallvec![Event { day: 0, comes: 0, spoils: 0 }];
         for (day, amount) in &self.moves {
             events.push(Event { day: *day, comes: amount.checked_mul(parts)?, spoils: 0 });
         }
@@ -69,7 +73,7 @@ impl Position {
         events.sort_unstable_by_key(|event| event.day);
 
         // Projected and spoiled at the end of each day.
-        let mut ends: Vec<Event> = Vec::with_capacity(events.len());
+        let mut ends: Few<Event> = SmallVec::with_capacity(events.len());
         let mut projected = shelf;
         for event in events {
             projected = projected.checked_add(event.comes)?;
@@ -80,7 +84,7 @@ impl Position {
             ends.push(Event { day: event.day, comes: projected, spoils: spoiled.max(0) });
         }
         let mut least = projected;
-        let mut steps = Vec::with_capacity(ends.len());
+        let mut steps: Few<(i32, i128)> = SmallVec::with_capacity(ends.len());
         for end in ends.iter().rev() {
             least = least.min(end.comes);
             steps.push((end.day, if keeping { least.checked_sub(end.spoils)? } else { least }));
