@@ -128,6 +128,8 @@ pub const DRIFTS_SHOWN_MAX: usize = 100;
 pub const OVERCOMMIT_ORDERS_SHOWN_MAX: usize = 20;
 /// The outbox is looked at after every entry, and so often for what could not be published.
 pub const OUTBOX_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Orders whose messages are published at a time: a broker that syncs its disk takes as many as it is given at once.
+pub const OUTBOX_IN_FLIGHT_MAX: usize = 64;
 /// A group of commands is closed once its first has waited so long.
 pub const ORDER_GROUP_WAIT: Duration = Duration::from_millis(2);
 /// Commands in one message, of which the wire bounds the number too.

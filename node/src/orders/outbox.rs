@@ -5,21 +5,22 @@
 //! finds there what is still open. While the node is catching up nothing is published: what it sees there is mostly
 //! done.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use pannier_core::ledger::orders::OutboxEntry;
 use pannier_protocol::codec::encode;
 use pannier_protocol::limits::EFFECTS_DONE_MAX;
 use pannier_protocol::order::{Command, EffectsDone};
-use pannier_protocol::{EffectId, Encoding};
+use pannier_protocol::{EffectId, Encoding, OrderId};
 use pannier_streams::{Broker, Created, Streams, create};
 use serde_json::json;
 
 use super::{Committer, Fate};
 use crate::app::App;
-use crate::limits::{ORDER_STORED_WAIT, OUTBOX_LOOK_INTERVAL};
+use crate::limits::{ORDER_STORED_WAIT, OUTBOX_IN_FLIGHT_MAX, OUTBOX_LOOK_INTERVAL};
 use crate::metrics::OfEffect;
 use crate::progress::State;
 use crate::shutdown::Tasks;
@@ -53,12 +54,15 @@ impl Outbox {
     /// Publishes all that is open, and waits until the ledger has it as done: what is told twice changes nothing.
     async fn look(&self) {
         let Some(tables) = self.app.tables.get() else { return };
-        let mut done = BTreeSet::new();
+        // By order: what calls a create back must not come before it. Orders do not wait for each other.
+        let mut by_order: BTreeMap<Result<OrderId, EffectId>, Vec<_>> = BTreeMap::new();
         for (id, entry) in tables.ledger.orders().outbox().into_iter().take(EFFECTS_DONE_MAX) {
-            if self.publish(id, &entry).await {
-                done.insert(id);
-            }
+            by_order.entry(entry.dispatched().cloned().ok_or(id)).or_default().push((id, entry));
         }
+        let published = futures_util::stream::iter(by_order.into_values())
+            .map(|entries| self.publish_in_order(entries))
+            .buffer_unordered(OUTBOX_IN_FLIGHT_MAX);
+        let done: BTreeSet<EffectId> = published.concat().await.into_iter().collect();
         if done.is_empty() {
             return;
         }
@@ -71,6 +75,18 @@ impl Outbox {
             }
             Err(error) => tracing::warn!(%error, "outbox entries are published and not yet told done"),
         }
+    }
+
+    /// Those whose messages are stored, up to the first that is not.
+    async fn publish_in_order(&self, entries: Vec<(EffectId, Arc<OutboxEntry>)>) -> Vec<EffectId> {
+        let mut done = Vec::with_capacity(entries.len());
+        for (id, entry) in entries {
+            if !self.publish(id, &entry).await {
+                break;
+            }
+            done.push(id);
+        }
+        done
     }
 
     /// Whether the entry's message is stored.
