@@ -149,6 +149,10 @@ impl<'l, 'a> Walk<'l, 'a> {
     fn level(&self, rule: &LevelRule) -> Option<Priced<'a>> {
         let mut found = Found::new();
         self.collect(rule.customer, Shape::from(rule), &mut found);
+        // Most levels have nothing of an item.
+        if found.is_empty() && rule.policy != LevelPolicy::Lowest {
+            return None;
+        }
         self.pick(found, rule.policy)
     }
 
