@@ -112,6 +112,8 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
     }
     let from = last.positions();
     tracing::info!(%incarnation, ?from, to = ?start.at, "catching up");
+    // Before it can be ready: then it takes orders.
+    members::meet(app, &broker, &streams).await;
     app.progress.opened(incarnation.clone(), start.at, start.asked);
     app.progress.applied(from);
 
@@ -151,7 +153,6 @@ async fn start(app: &Arc<App>, tasks: &Tasks, broker: Broker, streams: Streams) 
     tasks
         .spawn_thread("pannier-apply", move || applier.run())
         .map_err(|error| format!("starting the apply thread: {error}; raise the limit of threads"))?;
-    members::meet(app, &broker, &streams).await;
     start_committer(app, tasks, &broker, &streams)?;
     tasks.spawn("link", link(Arc::clone(app), tasks.clone(), broker.clone()));
     tasks.spawn("watch", watch::run(Arc::clone(app), tasks.clone()));

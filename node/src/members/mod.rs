@@ -65,14 +65,14 @@ impl Members {
 
     /// A node that has read entries that the ledger lost and nobody has recovered since, and how far.
     fn ahead(&self, app: &App) -> Option<(SourceId, StreamSequence)> {
-        let incarnation = app.progress.read().incarnation.clone();
-        let recovery = app.tables.get().and_then(|tables| tables.ledger.orders().recovery());
+        let tables = app.tables.get()?;
+        let recovery = tables.ledger.orders().recovery();
         let recovered = recovery.filter(|it| it.done).map(|it| it.up_to);
         let known = self.read();
         let mut ahead = known.members.values().filter(|member| {
             member.lost_entries
                 && member.node != app.config.node_name()
-                && Some(&member.incarnation) == incarnation.as_ref()
+                && member.incarnation == tables.incarnation
                 && heard(app, member) < MEMBER_SILENT_AFTER
                 && recovered.is_none_or(|up_to| up_to < member.applied.ledger)
         });
